@@ -1,0 +1,1 @@
+//! The judge against independent statements of the ranges, and the door against real sockets.
