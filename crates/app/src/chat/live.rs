@@ -1,0 +1,393 @@
+//! Answers being written in this process, and whoever listens to them.
+//!
+//! An answer keeps its text once; a listener keeps only a position in it and takes what is new
+//! when it is ready. So a slow listener costs nothing and sees larger pieces, several may listen,
+//! one may come late, and a finished answer is followed by the same code.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use stoa_domain::{MessageId, SessionId};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Cursor, Event, EventId, Failure};
+
+/// How an answer stands before its first event.
+#[derive(Clone, Debug, PartialEq)]
+enum Opening {
+    Pending,
+    Open,
+    Failed(Failure),
+}
+
+struct Written {
+    opening: Opening,
+    preamble: Vec<Event>,
+    text: String,
+    tail: Vec<Event>,
+    listeners: usize,
+    deserted_at: Option<Instant>,
+}
+
+/// One answer, while it is written and shortly after.
+pub struct LiveAnswer {
+    message: MessageId,
+    session: SessionId,
+    written: Mutex<Written>,
+    changed: watch::Sender<()>,
+    stop: CancellationToken,
+}
+
+impl LiveAnswer {
+    /// An answer of which nothing is there yet.
+    #[must_use]
+    pub fn new(message: MessageId, session: SessionId) -> Arc<Self> {
+        let written = Written {
+            opening: Opening::Pending,
+            preamble: Vec::new(),
+            text: String::new(),
+            tail: Vec::new(),
+            listeners: 0,
+            deserted_at: Some(Instant::now()),
+        };
+        Arc::new(Self {
+            message,
+            session,
+            written: Mutex::new(written),
+            changed: watch::Sender::new(()),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// The answer's id.
+    #[must_use]
+    pub const fn message(&self) -> MessageId {
+        self.message
+    }
+
+    /// Its conversation.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Written)) {
+        change(&mut self.written());
+        self.changed.send_replace(());
+    }
+
+    /// Says what comes before the text; from now on listeners are served.
+    pub fn open(&self, preamble: Vec<Event>) {
+        self.change(|written| {
+            written.preamble = preamble;
+            written.opening = Opening::Open;
+        });
+    }
+
+    /// Says that there will be no answer; listeners that wait for it to open are told why.
+    pub fn fail_to_open(&self, failure: Failure) {
+        self.change(|written| written.opening = Opening::Failed(failure));
+    }
+
+    /// Adds text.
+    pub fn push(&self, text: &str) {
+        self.change(|written| written.text.push_str(text));
+    }
+
+    /// Replaces the text by a longer one of which it is the beginning.
+    pub fn extend_to(&self, text: &str) {
+        self.change(|written| {
+            if let Some(more) = text.strip_prefix(written.text.as_str()) {
+                written.text.push_str(more);
+            }
+        });
+    }
+
+    /// Says what comes after the text. Nothing follows.
+    pub fn close(&self, tail: Vec<Event>) {
+        self.change(|written| written.tail = tail);
+    }
+
+    /// The text so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.written().text.clone()
+    }
+
+    /// How long nobody has listened; zero while somebody does.
+    #[must_use]
+    pub fn deserted_for(&self) -> Duration {
+        self.written()
+            .deserted_at
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Asks the writer to stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Resolves when somebody asked the writer to stop.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Waits until the first event is there.
+    ///
+    /// # Errors
+    /// Why there will be no answer.
+    pub async fn opened(&self) -> Result<(), Failure> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            match self.written().opening.clone() {
+                Opening::Open => return Ok(()),
+                Opening::Failed(failure) => return Err(failure),
+                Opening::Pending => {}
+            }
+            if changed.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins to listen after a position.
+    #[must_use]
+    pub fn listen(self: &Arc<Self>, after: Cursor) -> Listener {
+        let mut written = self.written();
+        written.listeners += 1;
+        written.deserted_at = None;
+        drop(written);
+        Listener {
+            answer: Arc::clone(self),
+            changed: self.changed.subscribe(),
+            cursor: after,
+            ready: Vec::new(),
+        }
+    }
+}
+
+/// A listener's place in one answer.
+pub struct Listener {
+    answer: Arc<LiveAnswer>,
+    changed: watch::Receiver<()>,
+    cursor: Cursor,
+    /// Events taken and not yet given out, last first.
+    ready: Vec<(EventId, Event)>,
+}
+
+impl Listener {
+    /// The next event, or `None` after [`Event::Done`]. Safe to cancel: nothing is lost.
+    pub async fn next(&mut self) -> Option<(EventId, Event)> {
+        loop {
+            if let Some(event) = self.ready.pop() {
+                return Some(event);
+            }
+            self.changed.borrow_and_update();
+            let ended = self.take_new();
+            if !self.ready.is_empty() {
+                continue;
+            }
+            if ended || self.changed.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    /// Takes everything after the cursor; says whether there can be nothing more.
+    fn take_new(&mut self) -> bool {
+        let written = self.answer.written();
+        let Cursor {
+            preamble,
+            text,
+            tail,
+        } = &mut self.cursor;
+        while let Some(event) = written.preamble.get(*preamble) {
+            *preamble += 1;
+            self.ready
+                .push((EventId::Preamble(*preamble), event.clone()));
+        }
+        let begin = written.text.floor_char_boundary(*text);
+        if let Some(delta) = written.text.get(begin..).filter(|delta| !delta.is_empty()) {
+            *text = written.text.len();
+            self.ready
+                .push((EventId::Text(*text), Event::TextDelta(delta.to_owned())));
+        }
+        while let Some(event) = written.tail.get(*tail) {
+            *tail += 1;
+            self.ready.push((EventId::Tail(*tail), event.clone()));
+        }
+        self.ready.reverse();
+        !written.tail.is_empty() && *tail >= written.tail.len()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut written = self.answer.written();
+        written.listeners -= 1;
+        if written.listeners == 0 {
+            written.deserted_at = Some(Instant::now());
+        }
+    }
+}
+
+/// The answers being written in this process, by id.
+#[derive(Default)]
+pub struct LiveAnswers(Mutex<HashMap<MessageId, Arc<LiveAnswer>>>);
+
+impl LiveAnswers {
+    fn map(&self) -> MutexGuard<'_, HashMap<MessageId, Arc<LiveAnswer>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an answer until the returned guard is dropped.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, answer: &Arc<LiveAnswer>) -> Entered {
+        self.map().insert(answer.message, Arc::clone(answer));
+        Entered {
+            answers: Arc::clone(self),
+            message: answer.message,
+        }
+    }
+
+    /// The answer, if it is being written here.
+    #[must_use]
+    pub fn find(&self, message: MessageId) -> Option<Arc<LiveAnswer>> {
+        self.map().get(&message).cloned()
+    }
+
+    /// Stops what is being written in a conversation; says whether there was anything.
+    pub fn stop_session(&self, session: SessionId) -> bool {
+        let answers: Vec<_> = self
+            .map()
+            .values()
+            .filter(|answer| answer.session == session)
+            .cloned()
+            .collect();
+        answers.iter().for_each(|answer| answer.stop());
+        !answers.is_empty()
+    }
+
+    /// How many answers are being written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.map().len()
+    }
+
+    /// Whether none is being written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.map().is_empty()
+    }
+}
+
+/// Keeps an answer among the live ones while its writer runs, however it ends.
+pub struct Entered {
+    answers: Arc<LiveAnswers>,
+    message: MessageId,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.answers.map().remove(&self.message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stoa_domain::{Clock, Random};
+
+    fn answer() -> Arc<LiveAnswer> {
+        let (clock, random) = (Clock::system(), Random::seeded(1));
+        LiveAnswer::new(
+            MessageId::generate(&clock, &random),
+            SessionId::generate(&clock, &random),
+        )
+    }
+
+    async fn rest(mut listener: Listener) -> Vec<String> {
+        let mut seen = Vec::new();
+        while let Some((id, event)) = listener.next().await {
+            seen.push(match event {
+                Event::TextDelta(delta) => format!("{id} {delta}"),
+                other => format!("{id} {other:?}"),
+            });
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn a_listener_sees_each_piece_as_it_comes_and_a_late_one_sees_all_at_once() {
+        let answer = answer();
+        let mut early = answer.listen(Cursor::default());
+        answer.open(vec![Event::TextStart]);
+        assert_eq!(
+            early.next().await,
+            Some((EventId::Preamble(1), Event::TextStart))
+        );
+        answer.push("Grü");
+        assert_eq!(
+            early.next().await,
+            Some((EventId::Text(4), Event::TextDelta("Grü".into())))
+        );
+        answer.push("ße");
+        answer.close(vec![Event::TextEnd, Event::Done]);
+        assert_eq!(rest(early).await, ["t7 ße", "e1 TextEnd", "e2 Done"]);
+
+        let late = rest(answer.listen(Cursor::default())).await;
+        assert_eq!(late, ["p1 TextStart", "t7 Grüße", "e1 TextEnd", "e2 Done"]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_goes_on_after_any_id_it_gave() {
+        let answer = answer();
+        answer.open(vec![Event::TextStart]);
+        answer.push("Grüße");
+        answer.close(vec![Event::TextEnd, Event::Done]);
+        let after = |id: &str| rest(answer.listen(Cursor::parse(id).unwrap()));
+        assert_eq!(after("p1").await, ["t7 Grüße", "e1 TextEnd", "e2 Done"]);
+        assert_eq!(after("t4").await, ["t7 ße", "e1 TextEnd", "e2 Done"]);
+        assert_eq!(
+            after("t3").await,
+            ["t7 üße", "e1 TextEnd", "e2 Done"],
+            "not inside a character"
+        );
+        assert_eq!(after("e1").await, ["e2 Done"]);
+        assert!(after("e2").await.is_empty());
+        assert!(after("t999").await.len() == 2);
+        for bad in ["", "x1", "t", "t-1", "ü1"] {
+            assert_eq!(Cursor::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_deserted_only_while_nobody_listens() {
+        let answer = answer();
+        let first = answer.listen(Cursor::default());
+        let second = answer.listen(Cursor::default());
+        drop(first);
+        assert_eq!(answer.deserted_for(), Duration::ZERO);
+        drop(second);
+        assert!(answer.deserted_for() > Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn stopping_a_session_stops_its_answers_and_no_other() {
+        let answers = Arc::new(LiveAnswers::default());
+        let answer = answer();
+        let entered = answers.enter(&answer);
+        let other = SessionId::generate(&Clock::system(), &Random::seeded(9));
+        assert!(!answers.stop_session(other));
+        assert!(answers.stop_session(answer.session()));
+        answer.stopped().await;
+        drop(entered);
+        assert!(answers.is_empty());
+    }
+}
