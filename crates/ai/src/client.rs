@@ -1,0 +1,167 @@
+//! Asking a provider.
+
+use std::sync::Arc;
+
+use stoa_outbound::Outbound;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::answer::{AnswerStream, Completion};
+use crate::error::{AiError, AiErrorCode};
+use crate::limits::Limits;
+use crate::provider::Profile;
+use crate::request::{ChatRequest, Endpoint};
+use crate::transport::{self, Incoming};
+use crate::wire::{Call, Wire};
+
+/// How often a request is put in another way because the server refused one of its fields.
+const MOST_AMENDMENTS: usize = 2;
+
+/// Speaks to providers. Cheap to clone; holds no keys and nothing of any client.
+#[derive(Clone)]
+pub struct Ai {
+    outbound: Outbound,
+    limits: Arc<Limits>,
+}
+
+/// A reply to one of our calls, and the format that it is in.
+pub(crate) struct Reply {
+    pub(crate) wire: Wire,
+    pub(crate) response: reqwest::Response,
+}
+
+impl Ai {
+    /// Through this door, with the product's limits.
+    #[must_use]
+    pub fn new(outbound: Outbound) -> Self {
+        Self::with_limits(outbound, Limits::default())
+    }
+
+    /// With limits of one's own.
+    #[must_use]
+    pub fn with_limits(outbound: Outbound, limits: Limits) -> Self {
+        Self {
+            outbound,
+            limits: Arc::new(limits),
+        }
+    }
+
+    /// Asks for an answer as it is written, and waits for its first event: what fails before
+    /// that fails here, and another configuration can be asked instead.
+    ///
+    /// # Errors
+    ///
+    /// Every [`AiErrorCode`]. `Unsupported` for `passages`, which is no network call: see
+    /// [`crate::passages`].
+    pub async fn stream(
+        &self,
+        endpoint: &Endpoint,
+        request: &ChatRequest,
+    ) -> Result<AnswerStream, AiError> {
+        let started = Instant::now();
+        let deadline = started + self.limits.first_token;
+        let profile = Profile::of(endpoint.provider)?;
+        let reply = self
+            .call(endpoint, &profile, deadline, |wire, base| {
+                wire.chat_call(base, endpoint, request, true)
+            })
+            .await?;
+        // Some servers do not stream, or not with every model, and answer at once.
+        if transport::is_of_type(&reply.response, "application/json") {
+            let body =
+                transport::read_whole(reply.response, self.limits.reply_bytes, deadline).await?;
+            return self
+                .bounded(reply.wire.completion(&body)?)
+                .map(AnswerStream::whole);
+        }
+        if transport::is_of_type(&reply.response, "text/html") {
+            return Err(AiError::protocol("the reply is a web page"));
+        }
+        let limits = Arc::clone(&self.limits);
+        let incoming = Incoming::new(reply.wire, limits, reply.response, started);
+        AnswerStream::begin(incoming).await
+    }
+
+    /// Asks for a whole answer, within [`Limits::single_reply`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ai::stream`].
+    pub async fn complete(
+        &self,
+        endpoint: &Endpoint,
+        request: &ChatRequest,
+    ) -> Result<Completion, AiError> {
+        let deadline = Instant::now() + self.limits.single_reply;
+        let profile = Profile::of(endpoint.provider)?;
+        let reply = self
+            .call(endpoint, &profile, deadline, |wire, base| {
+                wire.chat_call(base, endpoint, request, false)
+            })
+            .await?;
+        let body = transport::read_whole(reply.response, self.limits.reply_bytes, deadline).await?;
+        self.bounded(reply.wire.completion(&body)?)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Sends what `encode` makes, and again in another way where the first says that it must be.
+    pub(crate) async fn call(
+        &self,
+        endpoint: &Endpoint,
+        profile: &Profile,
+        deadline: Instant,
+        encode: impl Fn(Wire, &Url) -> Result<Call, AiError>,
+    ) -> Result<Reply, AiError> {
+        let mut base = profile.base_url(endpoint)?;
+        let mut wire = profile.wire;
+        let mut moved_from: Option<AiError> = None;
+        let mut amendments = 0;
+        loop {
+            let call = encode(wire, &base)?;
+            let sent = transport::send(
+                &self.outbound,
+                &self.limits,
+                (wire, endpoint),
+                call,
+                deadline,
+            );
+            let error = match sent.await {
+                Ok(response) => return Ok(Reply { wire, response }),
+                Err(error) => error,
+            };
+            if let Some(amended) = wire
+                .amended(&error)
+                .filter(|_| amendments < MOST_AMENDMENTS)
+            {
+                wire = amended;
+                amendments += 1;
+                continue;
+            }
+            match (error.code(), moved_from) {
+                (AiErrorCode::NotFound, None) => match wire.other_base(&base) {
+                    Some(other) => base = other,
+                    None => return Err(error),
+                },
+                // Neither place has it: the first reply is to the address that was configured.
+                (AiErrorCode::NotFound, Some(first)) => return Err(first),
+                _ => return Err(error),
+            }
+            moved_from = Some(error);
+        }
+    }
+
+    /// Holds an answer that came whole to the bound of one that is streamed.
+    fn bounded(&self, mut completion: Completion) -> Result<Completion, AiError> {
+        if completion.text.len() > self.limits.answer_bytes {
+            let end = completion
+                .text
+                .floor_char_boundary(self.limits.answer_bytes);
+            completion.text.truncate(end);
+            completion.finish_reason = stoa_domain::FinishReason::Length;
+        }
+        Ok(completion)
+    }
+}

@@ -1,0 +1,104 @@
+//! Vectors of texts, in batches.
+
+use tokio::time::Instant;
+
+use crate::client::Ai;
+use crate::error::{AiError, AiErrorCode};
+use crate::provider::Profile;
+use crate::request::Endpoint;
+use crate::transport;
+
+/// The most texts in one request: within what every provider takes, and soon answered by a model
+/// on a CPU.
+const BATCH_TEXTS: usize = 64;
+
+/// The most bytes of text in one request; a single longer text goes alone.
+const BATCH_BYTES: usize = 128 << 10;
+
+impl Ai {
+    /// The vectors of `texts`, in their order and all of one length. Each batch has
+    /// [`crate::Limits::single_reply`] of time.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the provider has no embeddings; `Protocol` when the vectors do not
+    /// match the texts, differ in length, or hold what is no number; and as [`Ai::stream`].
+    pub async fn embed(
+        &self,
+        endpoint: &Endpoint,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, AiError> {
+        let unsupported = || AiError::unsupported(endpoint.provider, "embeddings");
+        let profile = Profile::of(endpoint.provider).map_err(|_| unsupported())?;
+        if !profile.embeddings {
+            return Err(unsupported());
+        }
+        let mut vectors = Vec::with_capacity(texts.len());
+        for batch in batches(texts) {
+            let deadline = Instant::now() + self.limits().single_reply;
+            let reply = self
+                .call(endpoint, &profile, deadline, |wire, base| {
+                    wire.embeddings_call(base, endpoint, model, batch)
+                })
+                .await?;
+            let most = self.limits().reply_bytes;
+            let body = transport::read_whole(reply.response, most, deadline).await?;
+            vectors.extend(reply.wire.embeddings(&body, batch.len())?);
+        }
+        checked(vectors)
+    }
+}
+
+fn checked(vectors: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, AiError> {
+    let length = vectors.first().map_or(0, Vec::len);
+    let sound = |it: &Vec<f32>| !it.is_empty() && it.len() == length;
+    if !vectors.iter().all(sound) {
+        return Err(AiError::new(
+            AiErrorCode::Protocol,
+            "the embeddings are missing or differ in length",
+        ));
+    }
+    if !vectors.iter().flatten().all(|it| it.is_finite()) {
+        return Err(AiError::protocol("an embedding holds what is no number"));
+    }
+    Ok(vectors)
+}
+
+/// `texts` in runs that respect both bounds.
+fn batches(texts: &[String]) -> impl Iterator<Item = &[String]> {
+    let mut rest = texts;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |text: &&String| {
+            bytes += text.len();
+            bytes <= BATCH_BYTES
+        };
+        let count = rest.iter().take(BATCH_TEXTS).take_while(fits).count();
+        let (batch, after) = rest.split_at(count.max(1).min(rest.len()));
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_order_and_bounds_and_lose_nothing() {
+        let mut texts: Vec<String> = (0..150).map(|it| it.to_string()).collect();
+        texts.insert(10, "x".repeat(BATCH_BYTES + 1));
+        texts.insert(12, "y".repeat(BATCH_BYTES - 10));
+        let split: Vec<&[String]> = batches(&texts).collect();
+        assert_eq!(split.concat(), texts);
+        assert!(split.iter().all(|it| it.len() <= BATCH_TEXTS));
+        let bytes = |it: &[String]| it.iter().map(String::len).sum::<usize>();
+        assert!(
+            split
+                .iter()
+                .all(|it| it.len() == 1 || bytes(it) <= BATCH_BYTES)
+        );
+        assert_eq!(batches(&[]).count(), 0);
+    }
+}

@@ -1,0 +1,59 @@
+//! Vectors of texts.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::request::{encode, headers};
+use crate::error::AiError;
+use crate::provider::join;
+use crate::request::Endpoint;
+use crate::wire::Call;
+
+/// The request for the vectors of `inputs`.
+pub(crate) fn embeddings_call(
+    base: &Url,
+    endpoint: &Endpoint,
+    model: &str,
+    inputs: &[String],
+) -> Result<Call, AiError> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        model: &'a str,
+        input: &'a [String],
+        encoding_format: &'static str,
+    }
+    let body = Body {
+        model,
+        input: inputs,
+        encoding_format: "float",
+    };
+    Ok(Call {
+        url: join(base, &["embeddings"]),
+        headers: headers(endpoint, "application/json")?,
+        body: Some(encode(&body)?),
+    })
+}
+
+/// Reads vectors into the order of the inputs, of which there were `expected`.
+pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vec<Vec<f32>>, AiError> {
+    #[derive(Deserialize)]
+    struct Reply {
+        data: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        index: Option<usize>,
+        embedding: Vec<f32>,
+    }
+    let reply: Reply = serde_json::from_slice(body)
+        .map_err(|_| AiError::protocol("the embeddings are not of OpenAI's shape"))?;
+    let mut vectors = vec![Vec::new(); expected];
+    for (position, item) in reply.data.into_iter().enumerate() {
+        let slot = vectors
+            .get_mut(item.index.unwrap_or(position))
+            .filter(|it| it.is_empty())
+            .ok_or_else(|| AiError::protocol("the embeddings do not match the inputs"))?;
+        *slot = item.embedding;
+    }
+    Ok(vectors)
+}
