@@ -1,2 +1,4 @@
 //! Stoa.
+mod configuration;
+mod telemetry;
 fn main() {}
