@@ -15,7 +15,7 @@ const FONTS = "node_modules/@fontsource-variable/hanken-grotesk/";
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 await build({
-  entryPoints: { chat: path("src/page.ts") },
+  entryPoints: { chat: path("src/page.ts"), console: path("src/console.ts") },
   outdir: path("", out),
   bundle: true,
   format: "esm",

@@ -89,8 +89,10 @@ export class AnswerView {
   fail(trouble: Trouble, retry: () => void): void {
     this.#settle();
     const { words } = this.#options;
-    const box = el("div", { class: "stoa-trouble" }, el("p", {}, words.say(trouble.kind)));
-    if (trouble.reference) {
+    // Having to wait is no failure, and nothing to report to anybody.
+    const mild = trouble.kind === "rate_limited";
+    const box = el("div", { class: mild ? "stoa-trouble stoa-mild" : "stoa-trouble" }, el("p", {}, words.say(trouble.kind)));
+    if (trouble.reference && !mild) {
       box.append(el("p", { class: "stoa-reference" }, words.say("reference", { id: trouble.reference })));
     }
     if (trouble.retryable) box.append(retryButton(words, trouble.wait, retry));

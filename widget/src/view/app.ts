@@ -211,7 +211,7 @@ export class App implements Listener {
   #small(platformName: string): HTMLElement {
     const { display, features } = this.#configuration;
     const disclaimer = display.disclaimer || this.#words.say("disclaimer");
-    const line = el("p", { class: "stoa-small", dir: "auto" }, disclaimer);
+    const line = el("p", { class: "stoa-small" }, el("bdi", {}, disclaimer));
     if (features.showPoweredBy && platformName) {
       line.append(" ", el("span", { class: "stoa-powered" }, this.#words.say("poweredBy", { name: platformName })));
     }

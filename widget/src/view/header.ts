@@ -9,9 +9,9 @@ export function headerView(configuration: Configuration, words: Words, startNew:
   const fresh = iconButton("fresh", words.say("newConversation"));
   fresh.addEventListener("click", startNew);
   const mark = el("abbr", { class: "stoa-mark", title: words.say("aiMarkTitle") }, words.say("aiMark"));
-  const title = el("h1", { class: "stoa-name" }, el("span", { dir: "auto" }, display.botName), " ", mark);
+  const title = el("h1", { class: "stoa-name" }, el("bdi", {}, display.botName), " ", mark);
   const names = el("div", { class: "stoa-names" }, title);
-  if (display.tagline) names.append(el("p", { class: "stoa-tagline", dir: "auto" }, display.tagline));
+  if (display.tagline) names.append(el("p", { class: "stoa-tagline" }, el("bdi", {}, display.tagline)));
   return el("header", { class: "stoa-header" }, logo(theme.logoUrl), names, fresh);
 }
 

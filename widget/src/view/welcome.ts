@@ -9,12 +9,12 @@ export function welcomeView(configuration: Configuration, words: Words, ask: (qu
   const view = el(
     "div",
     { class: "stoa-welcome" },
-    el("p", { class: "stoa-greeting", dir: "auto" }, greeting || words.say("greeting")),
+    el("p", { class: "stoa-greeting" }, el("bdi", {}, greeting || words.say("greeting"))),
   );
   if (starters.length > 0) {
     const list = el("ul", { class: "stoa-starters", "aria-label": words.say("starters") });
     for (const question of starters) {
-      const button = el("button", { type: "button", dir: "auto" }, question);
+      const button = el("button", { type: "button" }, el("bdi", {}, question));
       button.addEventListener("click", () => ask(question));
       list.append(el("li", {}, button));
     }
