@@ -1,1 +1,43 @@
-//! client-db
+//! One client's database: how it is checked, reached, brought up to date and asked.
+//!
+//! A client's database is neither ours nor trusted. It may sit behind a transaction pooler, so
+//! every statement is unnamed and typed (`query_typed`), work of several statements is inside an
+//! explicit transaction, and nothing outlives it: no `SET`, no `LISTEN`, no session locks. It may
+//! be hostile, so connections go through `stoa_outbound`, every answer is bounded in bytes, rows
+//! and time, and what it says is data to be checked.
+//!
+//! Query functions borrow a [`ClientConnection`]; a [`Transaction`] is one too.
+
+mod address;
+mod connection;
+mod error;
+mod marker;
+mod migrate;
+mod page;
+mod pool;
+mod row;
+mod text_search;
+mod wire;
+
+pub mod api_configurations;
+pub mod chunks;
+pub mod documents;
+pub mod end_users;
+pub mod feedback;
+pub mod idempotency;
+pub mod live_configurations;
+pub mod messages;
+pub mod preflight;
+pub mod provision;
+pub mod rag_instructions;
+pub mod search;
+pub mod sessions;
+
+pub use address::{AddressError, AddressRules, DatabaseAddress, TlsMode};
+pub use connection::{ClientConnection, Transaction};
+pub use error::{ClientDbError, ServerError};
+pub use migrate::SCHEMA_VERSION;
+pub use page::{Cursor, Page, PageRequest};
+pub use pool::{ClientDatabases, PoolSettings, PooledConnection, Target};
+pub use text_search::TextSearchConfiguration;
+pub use wire::Deadlines;

@@ -32,6 +32,14 @@ pub(crate) struct Inner {
     pub(crate) http: OnceLock<reqwest::Client>,
 }
 
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbound")
+            .field("policy", &self.inner.policy)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Outbound {
     /// A door with this policy and the system's resolver.
     #[must_use]

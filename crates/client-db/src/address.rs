@@ -1,0 +1,412 @@
+//! A database address, from text that a client wrote to a structure that cannot be wrong.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+use stoa_outbound::AddressPolicy;
+
+/// The longest text that is looked at.
+const LONGEST_ADDRESS: usize = 2_048;
+/// The longest name of a role or database that PostgreSQL keeps.
+const LONGEST_NAME: usize = 63;
+
+/// Where a client's database is and how to sign in. Secret as a whole: no `Display`, no
+/// `Serialize`, and its `Debug` hides user and password.
+#[derive(Clone)]
+pub struct DatabaseAddress {
+    host: String,
+    port: u16,
+    user: String,
+    password: Option<SecretString>,
+    database: String,
+    tls: TlsMode,
+    certificate_authority: Option<String>,
+    operators: bool,
+}
+
+/// Whether the connection is encrypted and the server proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Encrypted, and the certificate is the host's. The only way for hosts not on the list.
+    Verify,
+    /// Encrypted when the server offers it, whatever its certificate.
+    Prefer,
+    /// In the clear.
+    Disable,
+}
+
+/// Which hosts may be reached without verified TLS.
+#[derive(Debug, Clone, Default)]
+pub struct AddressRules {
+    policy: AddressPolicy,
+}
+
+impl AddressRules {
+    /// The rules that follow from the operator's list of allowed hosts.
+    #[must_use]
+    pub fn new(policy: AddressPolicy) -> Self {
+        Self { policy }
+    }
+}
+
+/// Why a text is not an address that can be used. Never holds any of the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It is not of the form `postgres://user:password@host:port/database`.
+    #[error("the address must look like postgres://user:password@host:5432/database")]
+    Form,
+    /// It is too long or holds characters that no address has.
+    #[error("the address is too long or has characters that no address has")]
+    Characters,
+    /// It has no user.
+    #[error("the address names no user")]
+    NoUser,
+    /// It has no password.
+    #[error("the address has no password")]
+    NoPassword,
+    /// It has no database.
+    #[error("the address names no database")]
+    NoDatabase,
+    /// The host is missing, or is a socket, a list, or otherwise not one host.
+    #[error("the address must name exactly one host, by name or by address")]
+    Host,
+    /// The port is not a number from 1 to 65535.
+    #[error("the port must be a number from 1 to 65535")]
+    Port,
+    /// It has a parameter that is not taken.
+    #[error("the parameter `{0}` is not taken: use sslmode, application_name or connect_timeout")]
+    Parameter(String),
+    /// `sslmode` has a value that PostgreSQL does not know.
+    #[error("sslmode must be verify-full")]
+    SslMode,
+    /// `sslmode` is lower than this host may have.
+    #[error("this host must be reached with verified TLS: leave sslmode out, or say verify-full")]
+    TlsRequired,
+    /// The certificate authority is not PEM.
+    #[error("the certificate authority must be one or more certificates in PEM form")]
+    CertificateAuthority,
+}
+
+impl DatabaseAddress {
+    /// Reads an address that a client gave.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn parse(text: &str, rules: &AddressRules) -> Result<Self, AddressError> {
+        let parts = Parts::split(text)?;
+        let listed = rules.policy.lists(&parts.host, parts.port);
+        let tls = match (parts.ssl_mode, listed) {
+            // What verifies less is raised: asking for some TLS means not wanting to be fooled.
+            (Some(SslMode::Require), _) | (None, false) => TlsMode::Verify,
+            (Some(SslMode::Prefer) | None, true) => TlsMode::Prefer,
+            (Some(SslMode::Disable), true) => TlsMode::Disable,
+            (Some(SslMode::Prefer | SslMode::Disable), false) => {
+                return Err(AddressError::TlsRequired);
+            }
+        };
+        let password = parts.password.ok_or(AddressError::NoPassword)?;
+        Ok(Self {
+            host: parts.host,
+            port: parts.port,
+            user: parts.user,
+            password: Some(SecretString::from(password)),
+            database: parts.database,
+            tls,
+            certificate_authority: None,
+            operators: false,
+        })
+    }
+
+    /// Reads an address that the operator configured or that this program made: its host is not
+    /// judged, and TLS is as the address says, preferred when it says nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn parse_operators(text: &str) -> Result<Self, AddressError> {
+        let parts = Parts::split(text)?;
+        let tls = match parts.ssl_mode {
+            Some(SslMode::Require) => TlsMode::Verify,
+            Some(SslMode::Disable) => TlsMode::Disable,
+            Some(SslMode::Prefer) | None => TlsMode::Prefer,
+        };
+        Ok(Self {
+            host: parts.host,
+            port: parts.port,
+            user: parts.user,
+            password: parts.password.map(SecretString::from),
+            database: parts.database,
+            tls,
+            certificate_authority: None,
+            operators: true,
+        })
+    }
+
+    /// The same address, whose server proves itself by these certificate authorities and no others.
+    ///
+    /// # Errors
+    ///
+    /// When `pem` holds no certificate.
+    pub fn with_certificate_authority(mut self, pem: &str) -> Result<Self, AddressError> {
+        use rustls::pki_types::{CertificateDer, pem::PemObject};
+        let mut count = 0;
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            certificate.map_err(|_| AddressError::CertificateAuthority)?;
+            count += 1;
+        }
+        if count == 0 || pem.len() > 64 * 1024 {
+            return Err(AddressError::CertificateAuthority);
+        }
+        self.certificate_authority = Some(pem.to_owned());
+        Ok(self)
+    }
+
+    /// The same server and way of encryption, with another role and database on it.
+    pub(crate) fn with_role(&self, role: &str, password: SecretString, database: &str) -> Self {
+        Self {
+            user: role.to_owned(),
+            password: Some(password),
+            database: database.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The host, as it was given, lowercase.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The role that signs in.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// How the connection is encrypted.
+    #[must_use]
+    pub fn tls(&self) -> TlsMode {
+        self.tls
+    }
+
+    /// Host and port, fit to be shown.
+    #[must_use]
+    pub fn display_host(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
+    }
+
+    /// The whole address as a URL, to be sealed or handed to its owner.
+    #[must_use]
+    pub fn to_secret_url(&self) -> SecretString {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let password = match &self.password {
+            Some(password) => format!(":{}", encode(password.expose_secret())),
+            None => String::new(),
+        };
+        let ssl_mode = match self.tls {
+            TlsMode::Verify => "?sslmode=verify-full",
+            TlsMode::Disable => "?sslmode=disable",
+            TlsMode::Prefer => "",
+        };
+        SecretString::from(format!(
+            "postgres://{}{password}@{}:{}/{}{ssl_mode}",
+            encode(&self.user),
+            bracketed(&self.host),
+            self.port,
+            encode(&self.database),
+        ))
+    }
+
+    pub(crate) fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
+    pub(crate) fn certificate_authority(&self) -> Option<&str> {
+        self.certificate_authority.as_deref()
+    }
+
+    pub(crate) fn is_operators(&self) -> bool {
+        self.operators
+    }
+}
+
+impl std::fmt::Debug for DatabaseAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseAddress")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+}
+
+/// The pieces of an address. Written by hand: the general parsers let a query string override the
+/// host, take sockets and lists of hosts, or fill gaps from the environment.
+struct Parts {
+    host: String,
+    port: u16,
+    user: String,
+    password: Option<String>,
+    database: String,
+    ssl_mode: Option<SslMode>,
+}
+
+impl Parts {
+    fn split(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.len() > LONGEST_ADDRESS
+            || text
+                .chars()
+                .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '\\' | '#'))
+        {
+            return Err(AddressError::Characters);
+        }
+        let rest = text
+            .strip_prefix("postgres://")
+            .or_else(|| text.strip_prefix("postgresql://"))
+            .ok_or(AddressError::Form)?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        // People paste passwords that hold an unescaped `@`: the host is behind the last one.
+        let (credentials, host) = authority.rsplit_once('@').ok_or(AddressError::NoUser)?;
+        let (user, password) = match credentials.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (credentials, None),
+        };
+        let user = name(user)?.ok_or(AddressError::NoUser)?;
+        let database = name(database)?.ok_or(AddressError::NoDatabase)?;
+        let password = password
+            .filter(|it| !it.is_empty())
+            .map(decoded)
+            .transpose()?;
+        let (host, port) = host_and_port(host)?;
+        let ssl_mode = parameters(query)?;
+        Ok(Self {
+            host,
+            port,
+            user,
+            password,
+            database,
+            ssl_mode,
+        })
+    }
+}
+
+fn name(text: &str) -> Result<Option<String>, AddressError> {
+    let text = decoded(text)?;
+    if text.len() > LONGEST_NAME {
+        return Err(AddressError::Characters);
+    }
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn decoded(text: &str) -> Result<String, AddressError> {
+    let text = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| AddressError::Characters)?;
+    if text.chars().any(char::is_control) {
+        return Err(AddressError::Characters);
+    }
+    Ok(text.into_owned())
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), AddressError> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']').ok_or(AddressError::Host)?;
+            let address: std::net::Ipv6Addr = host.parse().map_err(|_| AddressError::Host)?;
+            let port = match rest {
+                "" => None,
+                rest => Some(rest.strip_prefix(':').ok_or(AddressError::Host)?),
+            };
+            (address.to_string(), port)
+        }
+        None => {
+            let (host, port) = match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            };
+            let is_name = !host.is_empty()
+                && host.len() <= 253
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+            if !is_name {
+                return Err(AddressError::Host);
+            }
+            (host.to_ascii_lowercase(), port)
+        }
+    };
+    let port = match port {
+        None | Some("") => 5432,
+        Some(port) if port.chars().all(|c| c.is_ascii_digit()) => port
+            .parse()
+            .ok()
+            .filter(|it| *it > 0)
+            .ok_or(AddressError::Port)?,
+        // `host1,host2` and `host:1,host:2` end up here or above.
+        Some(port) if port.contains(',') => return Err(AddressError::Host),
+        Some(_) => return Err(AddressError::Port),
+    };
+    Ok((host, port))
+}
+
+/// Reads the query string; only `sslmode` means anything, a few harmless ones are passed over.
+fn parameters(query: &str) -> Result<Option<SslMode>, AddressError> {
+    let mut ssl_mode = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match key {
+            "sslmode" => {
+                ssl_mode = Some(match value {
+                    "disable" => SslMode::Disable,
+                    "allow" | "prefer" => SslMode::Prefer,
+                    "require" | "verify-ca" | "verify-full" => SslMode::Require,
+                    _ => return Err(AddressError::SslMode),
+                });
+            }
+            // Ours are used instead; pooler hints that consoles put into what people copy.
+            "application_name" | "connect_timeout" | "pgbouncer" | "supa" => {}
+            // Channel binding is used wherever it is offered.
+            "channel_binding" if matches!(value, "prefer" | "require") => {}
+            key => {
+                let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+                return Err(AddressError::Parameter(
+                    key.chars().filter(plain).take(40).collect(),
+                ));
+            }
+        }
+    }
+    Ok(ssl_mode)
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! The parser against what people paste and what attackers write.

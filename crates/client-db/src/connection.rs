@@ -1,0 +1,255 @@
+//! One connection to a client's database, and what may be done with it.
+
+use std::{
+    ops::Deref,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
+
+use futures_util::TryStreamExt;
+use postgres_types::{ToSql, Type};
+use stoa_outbound::Outbound;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    address::DatabaseAddress,
+    error::ClientDbError,
+    wire::{self, Deadlines, Wire},
+};
+
+/// A statement's parameters with their types: nothing is prepared, so the server is told.
+pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// The most bytes of an ordinary answer: 8 MiB.
+const LARGEST_ANSWER: u64 = 8 * 1024 * 1024;
+/// The most rows of any answer.
+const MOST_ROWS: usize = 10_000;
+
+/// A connection that is signed in. Query functions of this crate borrow it.
+///
+/// Every statement has a deadline and a bound on what may come back. Anything out of order (a
+/// passed deadline, a broken bound, a statement abandoned half-way) makes the connection unfit,
+/// and the pool throws it away.
+pub struct ClientConnection {
+    wire: Wire,
+    statement_deadline: Duration,
+    has_vectors: bool,
+    unfit: AtomicBool,
+    under_way: AtomicU32,
+}
+
+impl std::fmt::Debug for ClientConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientConnection").finish_non_exhaustive()
+    }
+}
+
+impl ClientConnection {
+    /// Connects without a pool, for checks and set-up.
+    pub(crate) async fn open(
+        outbound: &Outbound,
+        address: &DatabaseAddress,
+        deadlines: Deadlines,
+        tasks: &TaskTracker,
+    ) -> Result<Self, ClientDbError> {
+        Ok(Self {
+            wire: wire::connect(outbound, address, deadlines, tasks).await?,
+            statement_deadline: deadlines.statement,
+            has_vectors: false,
+            unfit: AtomicBool::new(false),
+            under_way: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether passages can have vectors in this database.
+    #[must_use]
+    pub fn has_vectors(&self) -> bool {
+        self.has_vectors
+    }
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.wire.encrypted
+    }
+
+    /// Begins a transaction. Unless committed, it is undone.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientDbError`].
+    pub async fn begin(&mut self) -> Result<Transaction<'_>, ClientDbError> {
+        self.run_script("BEGIN").await?;
+        Ok(Transaction {
+            connection: self,
+            ended: false,
+        })
+    }
+
+    pub(crate) fn set_has_vectors(&mut self, has: bool) {
+        self.has_vectors = has;
+    }
+
+    /// Whether the next user may have it.
+    pub(crate) fn is_fit(&self) -> bool {
+        !self.unfit.load(Ordering::Relaxed)
+            && self.under_way.load(Ordering::Relaxed) == 0
+            && !self.wire.client.is_closed()
+    }
+
+    /// The rows of a statement.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, ClientDbError> {
+        self.query_large(LARGEST_ANSWER, sql, parameters).await
+    }
+
+    /// The rows of a statement that may answer with more than usual.
+    pub(crate) async fn query_large(
+        &self,
+        most_bytes: u64,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, ClientDbError> {
+        self.bounded(most_bytes, async {
+            let parameters = parameters
+                .iter()
+                .map(|(value, kind)| (*value, kind.clone()));
+            let stream = self.wire.client.query_typed_raw(sql, parameters).await;
+            let mut stream = std::pin::pin!(stream.map_err(|it| self.failed(&it))?);
+            let mut rows = Vec::new();
+            while let Some(row) = stream.try_next().await.map_err(|it| self.failed(&it))? {
+                if rows.len() == MOST_ROWS {
+                    self.unfit.store(true, Ordering::Relaxed);
+                    return Err(ClientDbError::TooMuch);
+                }
+                rows.push(row);
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) async fn execute(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, ClientDbError> {
+        self.bounded(LARGEST_ANSWER, async {
+            let done = self.wire.client.execute_typed(sql, parameters).await;
+            done.map_err(|it| self.failed(&it))
+        })
+        .await
+    }
+
+    /// Runs statements of ours without parameters, several at once if need be.
+    pub(crate) async fn run_script(&self, sql: &str) -> Result<(), ClientDbError> {
+        self.bounded(LARGEST_ANSWER, async {
+            self.wire
+                .client
+                .batch_execute(sql)
+                .await
+                .map_err(|it| self.failed(&it))
+        })
+        .await
+    }
+
+    /// The first column of the first row of a statement that only a pooler's own console knows.
+    pub(crate) async fn simple_value(&self, sql: &str) -> Result<Option<String>, ClientDbError> {
+        self.bounded(LARGEST_ANSWER, async {
+            let messages = self.wire.client.simple_query(sql).await;
+            let messages = messages.map_err(|it| self.failed(&it))?;
+            Ok(messages.iter().find_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            }))
+        })
+        .await
+    }
+
+    /// Gives statements on this connection another deadline than usual.
+    pub(crate) fn set_statement_deadline(&mut self, deadline: Duration) {
+        self.statement_deadline = deadline;
+    }
+
+    async fn bounded<T>(
+        &self,
+        most_bytes: u64,
+        work: impl Future<Output = Result<T, ClientDbError>>,
+    ) -> Result<T, ClientDbError> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.wire.budget.allow(most_bytes);
+        let outcome = timeout(self.statement_deadline, work).await;
+        self.wire.budget.rest();
+        // Not reached when the caller gives up waiting, and then the connection stays unfit.
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        outcome.unwrap_or_else(|_| {
+            self.unfit.store(true, Ordering::Relaxed);
+            Err(ClientDbError::Timeout(self.statement_deadline))
+        })
+    }
+
+    fn failed(&self, error: &tokio_postgres::Error) -> ClientDbError {
+        if let Some(violation) = self.wire.budget.violation() {
+            self.unfit.store(true, Ordering::Relaxed);
+            return violation.into();
+        }
+        if error.as_db_error().is_none() {
+            self.unfit.store(true, Ordering::Relaxed);
+        }
+        ClientDbError::from_statement(error)
+    }
+}
+
+/// Several statements that happen together or not at all. It is a [`ClientConnection`] too.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    connection: &'a mut ClientConnection,
+    ended: bool,
+}
+
+impl Transaction<'_> {
+    /// Makes what was done last.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientDbError`]. After a lost connection nobody knows whether it was done.
+    pub async fn commit(mut self) -> Result<(), ClientDbError> {
+        self.connection.run_script("COMMIT").await?;
+        self.ended = true;
+        Ok(())
+    }
+
+    /// Undoes what was done.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientDbError`]. Without a connection it is undone all the same.
+    pub async fn rollback(mut self) -> Result<(), ClientDbError> {
+        self.connection.run_script("ROLLBACK").await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = ClientConnection;
+
+    fn deref(&self) -> &ClientConnection {
+        self.connection
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // The server undoes it when the connection closes, which is what unfit ones do.
+            self.connection.unfit.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Messages of conversations.
+
+mod answer;
+mod turn;
+
+use chrono::{DateTime, Utc};
+use postgres_types::Type;
+use stoa_domain::{
+    ApiConfigurationId, FinishReason, MessageId, MessageRole, MessageState, SessionId,
+    token::TokenHash,
+};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+pub use answer::{
+    FinishedAnswer, InterruptedAnswer, MeteredAnswer, finish, finished_since, interrupt_stale,
+    save_partial, set_sources,
+};
+pub use turn::{HistoryMessage, NewTurn, TurnStart, begin_turn};
+
+use crate::{
+    connection::ClientConnection,
+    error::ClientDbError,
+    page::{Cursor, Page, PageRequest},
+    row::{all, column, one, optional_word, word},
+};
+
+/// A message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The conversation it is part of.
+    pub session_id: SessionId,
+    /// Who wrote it.
+    pub role: MessageRole,
+    /// Whether it is still being written.
+    pub state: MessageState,
+    /// The text so far.
+    pub content: String,
+    /// Why the answer ended.
+    pub finish_reason: Option<FinishReason>,
+    /// The code of the failure, when it ended with one.
+    pub error_code: Option<String>,
+    /// The answer's sources, in the shape in which they were stored.
+    pub sources: serde_json::Value,
+    /// Which provider answered.
+    pub provider: Option<String>,
+    /// Which model answered.
+    pub model: Option<String>,
+    /// With which configuration.
+    pub api_configuration_id: Option<ApiConfigurationId>,
+    /// Tokens read by the model.
+    pub input_tokens: Option<i64>,
+    /// Tokens written by the model.
+    pub output_tokens: Option<i64>,
+    /// The agent who wrote it.
+    pub author_id: Option<Uuid>,
+    /// When it was stored first.
+    pub created_at: DateTime<Utc>,
+    /// When it became final.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// The message with this id.
+pub async fn find(
+    connection: &ClientConnection,
+    session: SessionId,
+    id: MessageId,
+) -> Result<Option<Message>, ClientDbError> {
+    let rows = connection
+        .query(
+            "SELECT id, session_id, role, state, content, finish_reason, error_code, sources,
+                    provider, model, api_configuration_id, input_tokens, output_tokens, author_id,
+                    created_at, finished_at
+             FROM stoa.chat_messages WHERE id = $1 AND session_id = $2",
+            &[
+                (&id.as_uuid(), Type::UUID),
+                (&session.as_uuid(), Type::UUID),
+            ],
+        )
+        .await?;
+    one(&rows, read)
+}
+
+/// The message with this id, for the holder of the token of its conversation.
+pub async fn find_by_token(
+    connection: &ClientConnection,
+    id: MessageId,
+    token_hash: &TokenHash,
+) -> Result<Option<Message>, ClientDbError> {
+    let rows = connection
+        .query(
+            "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
+                    m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
+                    m.output_tokens, m.author_id, m.created_at, m.finished_at
+             FROM stoa.chat_messages m
+             JOIN stoa.chat_sessions s ON s.id = m.session_id
+             WHERE m.id = $1 AND s.token_hash = $2",
+            &[
+                (&id.as_uuid(), Type::UUID),
+                (&token_hash.as_bytes().as_slice(), Type::BYTEA),
+            ],
+        )
+        .await?;
+    one(&rows, read)
+}
+
+/// The messages of a conversation in order, oldest first.
+pub async fn list(
+    connection: &ClientConnection,
+    session: SessionId,
+    request: &PageRequest,
+) -> Result<Page<Message>, ClientDbError> {
+    let rows = connection
+        .query(
+            "SELECT id, session_id, role, state, content, finish_reason, error_code, sources,
+                    provider, model, api_configuration_id, input_tokens, output_tokens, author_id,
+                    created_at, finished_at
+             FROM stoa.chat_messages
+             WHERE session_id = $1
+               AND ($2::uuid IS NULL OR position > (
+                    SELECT after.position FROM stoa.chat_messages after
+                    WHERE after.id = $2 AND after.session_id = $1))
+             ORDER BY position
+             LIMIT $3",
+            &[
+                (&session.as_uuid(), Type::UUID),
+                (&request.after_id(), Type::UUID),
+                (&request.rows_to_read(), Type::INT8),
+            ],
+        )
+        .await?;
+    let messages = all(&rows, read)?;
+    Ok(request.page(messages, |it| Cursor {
+        at: it.created_at,
+        id: it.id.as_uuid(),
+    }))
+}
+
+/// Stores what a person of the client's wrote. False when there is no such conversation.
+pub async fn add_agent_message(
+    connection: &ClientConnection,
+    session: SessionId,
+    id: MessageId,
+    author: Option<Uuid>,
+    content: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, ClientDbError> {
+    let changed = connection
+        .execute(
+            "WITH touched AS (
+                UPDATE stoa.chat_sessions
+                SET last_message_at = greatest(last_message_at, $5)
+                WHERE id = $1
+                RETURNING id
+             )
+             INSERT INTO stoa.chat_messages
+                (id, session_id, role, state, content, author_id, created_at, updated_at, finished_at)
+             SELECT $2, touched.id, 'agent', 'complete', $4, $3, $5, $5, $5 FROM touched",
+            &[
+                (&session.as_uuid(), Type::UUID),
+                (&id.as_uuid(), Type::UUID),
+                (&author, Type::UUID),
+                (&content, Type::TEXT),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+fn read(row: &Row) -> Result<Message, ClientDbError> {
+    Ok(Message {
+        id: MessageId::from_uuid(column(row, "id")?),
+        session_id: SessionId::from_uuid(column(row, "session_id")?),
+        role: word(row, "role")?,
+        state: word(row, "state")?,
+        content: column(row, "content")?,
+        finish_reason: optional_word(row, "finish_reason")?,
+        error_code: column(row, "error_code")?,
+        sources: column(row, "sources")?,
+        provider: column(row, "provider")?,
+        model: column(row, "model")?,
+        api_configuration_id: column::<Option<Uuid>>(row, "api_configuration_id")?
+            .map(ApiConfigurationId::from_uuid),
+        input_tokens: column(row, "input_tokens")?,
+        output_tokens: column(row, "output_tokens")?,
+        author_id: column(row, "author_id")?,
+        created_at: column(row, "created_at")?,
+        finished_at: column(row, "finished_at")?,
+    })
+}
