@@ -1,4 +1,5 @@
 //! Stoa.
 mod configuration;
+mod serve;
 mod telemetry;
 fn main() {}
