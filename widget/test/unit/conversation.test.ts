@@ -1,0 +1,187 @@
+// The conversation against a server over real sockets: what a visitor would see after
+// cuts, refusals and restarts.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { ChatApi } from "../../src/api/client.ts";
+import type { StoredMessage } from "../../src/api/types.ts";
+import { Conversation, type Listener } from "../../src/chat/conversation.ts";
+import { SessionStore } from "../../src/chat/session-store.ts";
+import type { Trouble } from "../../src/chat/trouble.ts";
+import type { Turn } from "../../src/chat/turn.ts";
+
+declare const MOCK_SERVER: string;
+const { startMockServer, INSTANCE } = await import(MOCK_SERVER);
+
+class Recorder implements Listener {
+  text = "";
+  log: string[] = [];
+  messages: StoredMessage[] = [];
+  trouble: Trouble | null = null;
+  last: Turn | null = null;
+  #settled!: () => void;
+  settled = new Promise<void>((resolve) => (this.#settled = resolve));
+
+  history(messages: StoredMessage[]): void {
+    this.messages = messages;
+  }
+  turnStarted(turn: Turn): void {
+    this.last = turn;
+    this.text = "";
+    this.trouble = null;
+    this.settled = new Promise<void>((resolve) => (this.#settled = resolve));
+  }
+  turnChanged(_turn: Turn, change: Parameters<Listener["turnChanged"]>[1]): void {
+    if (change.kind === "text") this.text += change.delta;
+    else if (change.kind === "restarted") this.text = "";
+    else if (change.kind !== "nothing") this.log.push(change.kind);
+  }
+  turnEnded(): void {
+    this.log.push("end");
+    this.#settled();
+  }
+  turnFailed(_turn: Turn, trouble: Trouble): void {
+    this.trouble = trouble;
+    this.#settled();
+  }
+  sessionReplaced(): void {
+    this.log.push("session replaced");
+  }
+}
+
+type Server = Awaited<ReturnType<typeof startMockServer>>;
+let server: Server;
+let api: ChatApi;
+let store: SessionStore;
+let seen: Recorder;
+let conversation: Conversation;
+
+before(async () => {
+  server = await startMockServer();
+});
+after(() => server.close());
+beforeEach(() => {
+  api = new ChatApi(server.origin);
+  store = new SessionStore(INSTANCE);
+  seen = new Recorder();
+  conversation = new Conversation(api, store, { instanceId: INSTANCE, locale: "en", pageUrl: "https://acme.example/" }, seen);
+});
+
+const WHOLE = /^You have \*\*30 days\*\*[\s\S]*Members see the state of a return under \*Orders\*\.$/;
+
+test("an answer arrives whole, with its sources", async () => {
+  await conversation.ask("How many days?");
+  assert.match(seen.text, WHOLE);
+  assert.deepEqual(seen.last?.answer.sources.map((source) => source.title), ["Returns and refunds", "Shipping costs and times"]);
+  assert.equal(seen.last?.answer.finishReason, "stop");
+  assert.equal(seen.log[seen.log.length - 1], "end");
+});
+
+test("a cut in the middle is resumed after the last event, and nothing is doubled", async () => {
+  await conversation.ask("#cut");
+  assert.match(seen.text, WHOLE);
+  assert.ok(seen.log.includes("reconnecting") && seen.log.includes("connected"));
+  const resumed = server.state.requests.find((request: { path: string }) => request.path.endsWith("/stream"));
+  assert.match(resumed.headers["last-event-id"], /^t\d+$/);
+});
+
+test("a server that replays everything doubles nothing either", async () => {
+  await conversation.ask("#twice");
+  assert.match(seen.text, WHOLE);
+  assert.equal(seen.last?.answer.sources.length, 2);
+});
+
+test("letters of several bytes survive a cut", async () => {
+  await conversation.ask("#umlaut");
+  assert.equal(seen.text, "Größe: 42 → 43 für Füße. 尺码四十二。 Ende.");
+});
+
+test("a connection that breaks before any answer is tried again with the same key", async () => {
+  await conversation.ask("#refuse_connection");
+  assert.match(seen.text, WHOLE);
+  const keys = server.state.requests
+    .filter((request: { body?: { content?: string } }) => request.body?.content === "#refuse_connection")
+    .map((request: { body: { client_message_id: string } }) => request.body.client_message_id);
+  assert.equal(keys.length, 3);
+  assert.equal(new Set(keys).size, 1);
+});
+
+test("too many messages: says how long to wait, and works afterwards", async () => {
+  await conversation.ask("#limited");
+  assert.equal(seen.trouble?.kind, "rate_limited");
+  assert.equal(seen.trouble?.wait, 2);
+  assert.ok(seen.last && seen.trouble);
+  await conversation.retry(seen.last, seen.trouble);
+  assert.match(seen.text, WHOLE);
+});
+
+test("a failure of the provider gets a new key when it is tried again", async () => {
+  await conversation.ask("#down");
+  assert.equal(seen.trouble?.kind, "ai_down");
+  assert.equal(seen.trouble?.reference, "req_7f3a91c2");
+  const first = seen.last;
+  assert.ok(first && seen.trouble);
+  await conversation.retry(first, seen.trouble);
+  assert.match(seen.text, WHOLE);
+  assert.notEqual(seen.last?.key, first.key);
+});
+
+test("each refusal is told apart", async () => {
+  for (const [question, kind, retryable] of [
+    ["#database", "database_down", true],
+    ["#refused", "too_long", false],
+    ["#suspended", "suspended", false],
+  ] as const) {
+    await conversation.ask(question);
+    assert.equal(seen.trouble?.kind, kind);
+    assert.equal(seen.trouble?.retryable, retryable);
+  }
+});
+
+test("a session that has ended is replaced and the question asked again", async () => {
+  await conversation.ask("How many days?");
+  const old = store.load()?.token;
+  await conversation.ask("#expired");
+  assert.ok(seen.log.includes("session replaced"));
+  assert.match(seen.text, WHOLE);
+  assert.notEqual(store.load()?.token, old);
+});
+
+test("an answer that fails in the middle keeps what arrived", async () => {
+  await conversation.ask("#broken");
+  assert.equal(seen.trouble?.kind, "ai_down");
+  assert.match(seen.text, /^You have \*\*30 days\*\*/);
+});
+
+test("stopping ends the answer soon and keeps its beginning", async () => {
+  const asked = conversation.ask("#long");
+  await until(() => seen.text.length > 30);
+  await conversation.stop();
+  await asked;
+  assert.equal(seen.last?.answer.finishReason, "cancelled");
+  assert.ok(seen.text.startsWith("Paragraph 1") && !seen.text.includes("Paragraph 40"));
+  assert.equal(seen.trouble, null);
+});
+
+test("after a reload an answer under way is joined again from its start", async () => {
+  void conversation.ask("#long");
+  await until(() => seen.text.length > 30);
+  conversation.close();
+  const later = new Recorder();
+  const reloaded = new Conversation(api, store, { instanceId: INSTANCE, locale: "en", pageUrl: "" }, later);
+  await reloaded.open();
+  assert.deepEqual(later.messages.map((message) => message.role), ["user"]);
+  await later.settled;
+  assert.ok(later.text.startsWith("Paragraph 1 of") && later.text.endsWith("Paragraph 40 of a long answer."));
+});
+
+test("a new conversation forgets the session", async () => {
+  await conversation.ask("How many days?");
+  conversation.startNew();
+  assert.equal(store.load(), null);
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500 && !condition(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(condition(), "it did not happen within 5 s");
+}
