@@ -1,0 +1,74 @@
+//! Vectors over the network.
+
+use stoa_ai::{AiErrorCode, Endpoint};
+use stoa_domain::Provider;
+use stoa_fake_ai::FakeAi;
+
+use crate::{ai, endpoint};
+
+#[tokio::test]
+async fn vectors_come_in_the_order_of_the_texts_in_batches() {
+    let fake = FakeAi::start().await.unwrap();
+    let endpoint = endpoint(&fake.base_url());
+    let texts: Vec<String> = (0..130).map(|it| format!("passage number {it}")).collect();
+    let vectors = ai().embed(&endpoint, "m", &texts).await.unwrap();
+    assert_eq!(vectors.len(), 130);
+    assert!(vectors.iter().all(|it| it.len() == 256));
+    assert_eq!(fake.count(), 3);
+    // A server may answer in any order; the index counts.
+    let reversed = ai()
+        .embed(&endpoint, "fake:reversed", &texts)
+        .await
+        .unwrap();
+    assert_eq!(reversed, vectors);
+    assert_eq!(fake.requests()[0].body["encoding_format"], "float");
+}
+
+#[tokio::test]
+async fn no_texts_are_no_request() {
+    let fake = FakeAi::start().await.unwrap();
+    assert!(
+        ai().embed(&endpoint(&fake.base_url()), "m", &[])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(fake.count(), 0);
+}
+
+#[tokio::test]
+async fn vectors_that_do_not_match_are_refused() {
+    let fake = FakeAi::start().await.unwrap();
+    let texts = ["a".to_owned(), "b".to_owned()];
+    let error = ai()
+        .embed(&endpoint(&fake.base_url()), "fake:short", &texts)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), AiErrorCode::Protocol);
+    let error = ai()
+        .embed(&endpoint(&fake.base_url()), "fake:error=401", &texts)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), AiErrorCode::BadKey);
+}
+
+#[tokio::test]
+async fn providers_without_embeddings_say_so() {
+    for provider in [
+        Provider::Groq,
+        Provider::Deepseek,
+        Provider::Xai,
+        Provider::Passages,
+    ] {
+        let endpoint = Endpoint {
+            provider,
+            base_url: None,
+            api_key: None,
+        };
+        let error = ai()
+            .embed(&endpoint, "m", &["a".to_owned()])
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), AiErrorCode::Unsupported);
+    }
+}

@@ -1,0 +1,139 @@
+//! What the fake says: a function of the request alone.
+
+use serde_json::Value;
+
+use crate::behaviour::Behaviour;
+
+/// At most so many passages are quoted.
+const QUOTED: usize = 3;
+
+/// So many words of a passage are quoted.
+const QUOTED_WORDS: usize = 14;
+
+/// Has characters of two, three and four bytes.
+const WIDE: &str = "Grüße aus 東京 🦀, naïve café. ";
+
+/// An answer, cut into tokens when asked for them.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    words: Vec<String>,
+    length: usize,
+    pub(crate) prompt_tokens: usize,
+}
+
+impl Answer {
+    /// The answer to `request`.
+    pub(crate) fn to(request: &Value, behaviour: &Behaviour) -> Self {
+        let mut text = match &behaviour.text {
+            Some(text) => text.clone(),
+            None => compose(request),
+        };
+        if behaviour.cut_utf8 || behaviour.split_utf8 {
+            text.insert_str(0, WIDE);
+        }
+        let words = match behaviour.huge {
+            Some(bytes) => vec!["x".repeat(bytes)],
+            None => text.split_inclusive(' ').map(str::to_owned).collect(),
+        };
+        Self {
+            length: behaviour.tokens.unwrap_or(words.len()),
+            words,
+            prompt_tokens: messages(request)
+                .map(|(_, content)| content.split_whitespace().count())
+                .sum(),
+        }
+    }
+
+    /// How many tokens it has.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The token at `index`; an answer that must be longer than its text begins anew.
+    pub(crate) fn token(&self, index: usize) -> &str {
+        match self.words.len() {
+            0 => "",
+            count => &self.words[index % count],
+        }
+    }
+
+    pub(crate) fn whole(&self) -> String {
+        (0..self.length).map(|it| self.token(it)).collect()
+    }
+}
+
+/// Repeats the question and quotes the numbered passages of the system prompt.
+fn compose(request: &Value) -> String {
+    let question = messages(request)
+        .filter(|(role, _)| *role == "user")
+        .last()
+        .map_or("", |(_, content)| content);
+    let mut text = format!("You asked: {question}");
+    let system = messages(request).filter(|(role, _)| matches!(*role, "system" | "developer"));
+    for (number, passage) in system.flat_map(|(_, it)| passages(it)).take(QUOTED) {
+        text.push_str(&format!(" According to [{number}]: {passage}."));
+    }
+    text
+}
+
+/// The passages of a prompt: lines that begin with `[1]` and the like, with what follows them.
+fn passages(prompt: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, Vec<&str>)> = Vec::new();
+    for line in prompt.lines() {
+        let numbered = line
+            .strip_prefix('[')
+            .and_then(|it| it.split_once(']'))
+            .and_then(|(number, rest)| Some((number.parse().ok()?, rest)));
+        match (numbered, found.last_mut()) {
+            (Some((number, rest)), _) => found.push((number, rest.split_whitespace().collect())),
+            (None, Some((_, words))) if !line.starts_with('<') => {
+                words.extend(line.split_whitespace());
+            }
+            _ => {}
+        }
+    }
+    let quote = |words: Vec<&str>| {
+        let kept: Vec<&str> = words.into_iter().take(QUOTED_WORDS).collect();
+        kept.join(" ").trim_end_matches('.').to_owned()
+    };
+    found
+        .into_iter()
+        .map(|(number, words)| (number, quote(words)))
+        .collect()
+}
+
+fn messages(request: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let list = request["messages"].as_array();
+    list.into_iter().flatten().map(|it| {
+        (
+            it["role"].as_str().unwrap_or_default(),
+            it["content"].as_str().unwrap_or_default(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn it_repeats_the_question_and_quotes_the_passages() {
+        let request = json!({"messages": [
+            {"role": "system", "content": "Be kind.\n<passages>\n[1] Returns\n60 days.\n[2] Shipping\nFree.\n</passages>"},
+            {"role": "user", "content": "first"},
+            {"role": "assistant", "content": "an answer"},
+            {"role": "user", "content": "How long?"},
+        ]});
+        let answer = Answer::to(&request, &Behaviour::default());
+        assert_eq!(
+            answer.whole(),
+            "You asked: How long? According to [1]: Returns 60 days. According to [2]: Shipping Free."
+        );
+        assert_eq!(answer.prompt_tokens, 11 + 1 + 2 + 2);
+        let long = Answer::to(&request, &Behaviour::parse("tokens=40").unwrap());
+        assert_eq!(long.len(), 40);
+        assert_eq!(long.token(0), "You ");
+    }
+}

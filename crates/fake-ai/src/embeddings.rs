@@ -1,0 +1,122 @@
+//! Vectors of texts: a bag of words, hashed, so that texts which share words are near.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use crate::failure::bad_request;
+use crate::server::{Admitted, Shared};
+
+/// The length of a vector where nobody says otherwise.
+const DIMENSIONS: usize = 256;
+
+/// Words this common say little about a text and would make all texts near.
+const COMMON: &[&str] = &[
+    "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "for", "from", "how", "i", "if",
+    "in", "is", "it", "my", "of", "on", "or", "the", "to", "we", "what", "with", "you", "your",
+];
+
+pub(crate) async fn embeddings(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Admitted {
+        behaviour,
+        request,
+        watch,
+        ..
+    } = match shared.admit("/v1/embeddings", &headers, &body).await {
+        Ok(admitted) => admitted,
+        Err(response) => return *response,
+    };
+    tokio::time::sleep(behaviour.delay).await;
+    let texts: Vec<&str> = match &request["input"] {
+        Value::String(text) => vec![text],
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        _ => return bad_request("`input` must be a text or a list of texts"),
+    };
+    let asked = request["dimensions"].as_u64().map(|it| it.clamp(1, 4096));
+    let dimensions = behaviour
+        .dims
+        .or(asked.and_then(|it| usize::try_from(it).ok()))
+        .unwrap_or(DIMENSIONS);
+    let mut data: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| {
+            json!({"object": "embedding", "index": index, "embedding": vector(text, dimensions)})
+        })
+        .collect();
+    if behaviour.reversed {
+        data.reverse();
+    }
+    if behaviour.short {
+        data.pop();
+    }
+    let tokens: usize = texts.iter().map(|it| it.split_whitespace().count()).sum();
+    watch.served();
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    Json(json!({"object": "list", "data": data, "model": request["model"], "usage": usage}))
+        .into_response()
+}
+
+/// The vector of `text`, of length 1 unless the text has no word.
+pub(crate) fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+    let mut vector = vec![0_f32; dimensions];
+    let lower = text.to_lowercase();
+    for word in lower.split(|it: char| !it.is_alphanumeric()) {
+        if word.is_empty() || COMMON.contains(&word) {
+            continue;
+        }
+        // Plurals are the same word; longer words say more.
+        let stem = word
+            .strip_suffix('s')
+            .filter(|it| it.len() > 2)
+            .unwrap_or(word);
+        let hash = fnv1a(stem.as_bytes());
+        let place = usize::try_from(hash % dimensions as u64).unwrap_or_default();
+        let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
+        vector[place] += sign * (stem.chars().count() as f32).sqrt();
+    }
+    let norm = vector.iter().map(|it| it * it).sum::<f32>().sqrt();
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|it| *it /= norm);
+    }
+    vector
+}
+
+/// FNV-1a with 64 bits, and a last mixing step (from MurmurHash3) since its upper bits are weak.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn similarity(a: &str, b: &str) -> f32 {
+        let pairs = vector(a, 256).into_iter().zip(vector(b, 256));
+        pairs.map(|(a, b)| a * b).sum()
+    }
+
+    #[test]
+    fn texts_that_share_words_are_near_and_others_are_not() {
+        let question = "How do I return my tents?";
+        let near = similarity(question, "You can return a tent within 60 days.");
+        let far = similarity(question, "Shipping to Norway takes a week.");
+        assert!(near > 0.4, "{near}");
+        assert!(far.abs() < 0.2, "{far}");
+        assert!((similarity(question, question) - 1.0).abs() < 1e-5);
+        assert_eq!(vector("…", 8), [0.0; 8]);
+    }
+}
