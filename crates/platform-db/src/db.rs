@@ -1,0 +1,138 @@
+//! Connecting to the platform database and bringing its schema up to date.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+
+use crate::signals::Signals;
+use crate::{DbError, Transaction};
+
+/// A request waits this long for a free connection and is then told that the database is busy.
+const ACQUIRE_DEADLINE: Duration = Duration::from_secs(5);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+const IDLE_CLOSE: Duration = Duration::from_secs(300);
+
+/// What each pooled connection is told first. PostgreSQL itself ends what takes too long, since a
+/// client-side deadline alone would leave the statement running.
+const SESSION_SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '60s'";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The migrator with its own table inside our schema: sqlx would put it in `public`, which other
+/// programs may share.
+fn migrator() -> Migrator {
+    let mut migrator = Migrator {
+        migrations: MIGRATIONS.migrations.clone(),
+        ..Migrator::DEFAULT
+    };
+    migrator.create_schema("stoa_platform");
+    migrator.dangerous_set_table_name("stoa_platform.schema_migrations");
+    migrator
+}
+
+/// The platform database: a small pool, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PlatformDb {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl PlatformDb {
+    /// Connects to the platform database with up to `max_connections`, and tries one at once.
+    ///
+    /// The address must not lead through a pooler in transaction mode: signals need `LISTEN`.
+    ///
+    /// # Errors
+    /// When the address cannot be read, or the database does not answer or refuses.
+    pub async fn connect(url: &SecretString, max_connections: u32) -> Result<Self, DbError> {
+        let options = PgConnectOptions::from_str(url.expose_secret())
+            .map_err(|_| DbError::BadAddress)?
+            .application_name("stoa");
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_DEADLINE)
+            .idle_timeout(IDLE_CLOSE)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(SESSION_SETTINGS).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(options.clone());
+        // Tried outside the pool first, which would hide a refusal behind its own time-out.
+        let db = Self { pool, options };
+        db.single_connection().await?.close().await?;
+        Ok(db)
+    }
+
+    /// Brings the schema up to date. Several replicas may do this at once; one does the work.
+    ///
+    /// # Errors
+    /// When a migration fails, or an applied one is not the one that this version carries.
+    pub async fn migrate(&self) -> Result<(), DbError> {
+        // A connection of its own: migrations may take longer than the pool's statements may.
+        let mut connection = self.single_connection().await?;
+        let migrated = migrator().run_direct(None, &mut connection, false).await;
+        // Closing also gives back the migration lock when a migration has failed.
+        let closed = connection.close().await;
+        migrated.map_err(DbError::Migration)?;
+        Ok(closed?)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        self.acquire().await?.ping().await?;
+        Ok(())
+    }
+
+    /// A connection out of the pool; it goes back when dropped.
+    ///
+    /// # Errors
+    /// When none is free or can be made within five seconds.
+    pub async fn acquire(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, DbError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// As [`PlatformDb::acquire`].
+    pub async fn begin(&self) -> Result<Transaction, DbError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Listens for signals, on a connection of its own outside the pool.
+    ///
+    /// # Errors
+    /// When the database cannot be listened to now; later it reconnects by itself.
+    pub async fn listen_signals(&self) -> Result<Signals, DbError> {
+        Signals::listen(self.options.clone()).await
+    }
+
+    /// The pool's size and how many of it are idle, for metrics.
+    #[must_use]
+    pub fn connections(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    /// Waits until every connection is back and closed. Later queries fail.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn single_connection(&self) -> Result<PgConnection, DbError> {
+        let connecting = PgConnection::connect_with(&self.options);
+        tokio::time::timeout(CONNECT_DEADLINE, connecting)
+            .await
+            .map_err(|_| DbError::Unavailable(sqlx::Error::PoolTimedOut))?
+            .map_err(DbError::from)
+    }
+}

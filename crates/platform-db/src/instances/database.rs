@@ -1,0 +1,196 @@
+//! Where an instance's database is, what is known of it, and the key that seals its address.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, query, query_scalar};
+use stoa_domain::{DatabaseMode, DatabaseState, InstanceId};
+
+use crate::DbError;
+use crate::signals::{self, Signal};
+
+/// What was seen of a client's database, to show; none of it opens anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// The host of its address.
+    pub host: Option<String>,
+    /// PostgreSQL's version.
+    pub version: Option<String>,
+    /// pgvector's version, `None` where it is missing.
+    pub pgvector: Option<String>,
+    /// The kind of pooler in front of it.
+    pub pooler: Option<String>,
+    /// The version of our schema in it.
+    pub schema_version: Option<i32>,
+}
+
+/// A new address, which has passed the preflight.
+#[derive(Clone, Debug)]
+pub struct NewDatabase {
+    /// Whose cluster it is on.
+    pub mode: DatabaseMode,
+    /// The address, sealed.
+    pub address_sealed: Vec<u8>,
+    /// What the preflight saw.
+    pub facts: DatabaseFacts,
+    /// What is known of it now; not `Unset`.
+    pub state: DatabaseState,
+    /// The address of the client's Supabase project, if it has one.
+    pub supabase_url: Option<String>,
+    /// The project's keys, sealed.
+    pub supabase_sealed: Option<Vec<u8>>,
+}
+
+/// Gives an instance a new database and answers the address's generation. `None` when there is no
+/// such instance, or it is being deleted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_database(
+    connection: &mut PgConnection,
+    id: InstanceId,
+    new: &NewDatabase,
+    now: DateTime<Utc>,
+) -> Result<Option<i64>, DbError> {
+    let generation = query_scalar!(
+        "UPDATE stoa_platform.chat_instances
+         SET database_mode = $2, database_address_sealed = $3, database_state = $4, database_host = $5,
+             database_version = $6, database_pgvector = $7, database_pooler = $8, schema_version = $9,
+             supabase_url = $10, supabase_sealed = $11, database_checked_at = $12,
+             database_generation = database_generation + 1
+         WHERE id = $1 AND status <> 'deleting'
+         RETURNING database_generation",
+        id.as_uuid(),
+        new.mode.as_str(),
+        new.address_sealed,
+        new.state.as_str(),
+        new.facts.host,
+        new.facts.version,
+        new.facts.pgvector,
+        new.facts.pooler,
+        new.facts.schema_version,
+        new.supabase_url,
+        new.supabase_sealed,
+        now,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    signals::send_if(
+        connection,
+        u64::from(generation.is_some()),
+        Signal::InstanceChanged(id),
+    )
+    .await?;
+    Ok(generation)
+}
+
+/// Notes what is known of a database, and says whether that is news. What was learned of an older
+/// address is dropped: `generation` must be the present one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_database_state(
+    connection: &mut PgConnection,
+    id: InstanceId,
+    generation: i64,
+    state: DatabaseState,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let done = query!(
+        "UPDATE stoa_platform.chat_instances SET database_state = $3, database_checked_at = $4
+         WHERE id = $1 AND database_generation = $2 AND database_state <> $3
+           AND database_address_sealed IS NOT NULL",
+        id.as_uuid(),
+        generation,
+        state.as_str(),
+        now,
+    )
+    .execute(&mut *connection)
+    .await?;
+    signals::send_if(
+        connection,
+        done.rows_affected(),
+        Signal::InstanceChanged(id),
+    )
+    .await
+}
+
+/// Notes what was seen of a database, after a migration for example. The host stays that of the
+/// address. `false` when the address has changed since.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_database_facts(
+    connection: &mut PgConnection,
+    id: InstanceId,
+    generation: i64,
+    facts: &DatabaseFacts,
+) -> Result<bool, DbError> {
+    let done = query!(
+        "UPDATE stoa_platform.chat_instances
+         SET database_version = $3, database_pgvector = $4, database_pooler = $5, schema_version = $6
+         WHERE id = $1 AND database_generation = $2",
+        id.as_uuid(),
+        generation,
+        facts.version,
+        facts.pgvector,
+        facts.pooler,
+        facts.schema_version,
+    )
+    .execute(&mut *connection)
+    .await?;
+    signals::send_if(
+        connection,
+        done.rows_affected(),
+        Signal::InstanceChanged(id),
+    )
+    .await
+}
+
+/// Replaces a wrapped data key by the same key wrapped anew. `false` when `old` is no longer what
+/// is stored, so that two rotations at once cannot undo each other.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rewrap_data_key(
+    connection: &mut PgConnection,
+    id: InstanceId,
+    old: &[u8],
+    new: &[u8],
+    master_key_id: &str,
+) -> Result<bool, DbError> {
+    let done = query!(
+        "UPDATE stoa_platform.chat_instances SET data_key_wrapped = $3, master_key_id = $4
+         WHERE id = $1 AND data_key_wrapped = $2",
+        id.as_uuid(),
+        old,
+        new,
+        master_key_id,
+    )
+    .execute(&mut *connection)
+    .await?;
+    signals::send_if(
+        connection,
+        done.rows_affected(),
+        Signal::InstanceChanged(id),
+    )
+    .await
+}
+
+/// One wrapped data key per master key in use, with its owner: enough to tell whether a key ring
+/// can open what is stored.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wrapped_keys(
+    connection: &mut PgConnection,
+) -> Result<Vec<(InstanceId, Vec<u8>)>, DbError> {
+    let rows = query!(
+        "SELECT DISTINCT ON (master_key_id) id, data_key_wrapped
+         FROM stoa_platform.chat_instances ORDER BY master_key_id, id"
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (InstanceId::from_uuid(row.id), row.data_key_wrapped))
+        .collect())
+}

@@ -1,0 +1,168 @@
+//! The registry of instances: that a client exists, where its database is, and how it stands.
+//!
+//! Whatever changes an instance so that others must know sends [`Signal::InstanceChanged`] in the
+//! same transaction.
+//!
+//! [`Signal::InstanceChanged`]: crate::signals::Signal::InstanceChanged
+
+mod database;
+mod life;
+mod registry;
+mod sweep;
+
+use chrono::{DateTime, Utc};
+use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, InstanceName, InstanceStatus, Slug};
+use uuid::Uuid;
+
+use crate::{DbError, stored};
+
+pub use database::{
+    DatabaseFacts, NewDatabase, record_database_facts, rewrap_data_key, set_database,
+    set_database_state, wrapped_keys,
+};
+pub use life::{activate_if_ready, delete, resume, set_ai_ready, start_deleting, suspend};
+pub use registry::{
+    Changes, Filter, NewInstance, count_by_status, find, find_by_slug, insert, list, update,
+};
+pub use sweep::{SweepRule, due_for_sweep, mark_swept, touch_active};
+
+/// One client's chatbot, as the platform knows it.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its id, the `CLIENT_ID`.
+    pub id: InstanceId,
+    /// Its name in addresses.
+    pub slug: Slug,
+    /// Its name for people.
+    pub name: InstanceName,
+    /// Where it stands in its life.
+    pub status: InstanceStatus,
+    /// The code of its plan.
+    pub plan: String,
+    /// Where its data must stay, as the operator names regions.
+    pub region: Option<String>,
+    /// The part of the fleet that serves it.
+    pub cell_id: String,
+    /// Its database.
+    pub database: ClientDatabase,
+    /// Its Supabase project's address.
+    pub supabase_url: Option<String>,
+    /// The project's keys, sealed.
+    pub supabase_sealed: Option<Vec<u8>>,
+    /// Its data key, wrapped by a master key.
+    pub data_key_wrapped: Vec<u8>,
+    /// Which master key wrapped it.
+    pub master_key_id: String,
+    /// When it was registered.
+    pub created_at: DateTime<Utc>,
+    /// When it first became active.
+    pub activated_at: Option<DateTime<Utc>>,
+    /// Since when it is suspended.
+    pub suspended_at: Option<DateTime<Utc>>,
+    /// Why it is suspended, as the operator wrote.
+    pub suspended_reason: Option<String>,
+    /// Since when it is being deleted.
+    pub deleting_at: Option<DateTime<Utc>>,
+    /// Since when one of its AI configurations has passed its test.
+    pub ai_ready_at: Option<DateTime<Utc>>,
+    /// When somebody last talked to it, to the minute.
+    pub last_active_at: Option<DateTime<Utc>>,
+    /// When its database was last swept.
+    pub swept_at: Option<DateTime<Utc>>,
+}
+
+/// What the platform knows of a client's database.
+#[derive(Clone, Debug)]
+pub struct ClientDatabase {
+    /// Whose cluster it is on.
+    pub mode: DatabaseMode,
+    /// What is known of it.
+    pub state: DatabaseState,
+    /// What was seen of it.
+    pub facts: DatabaseFacts,
+    /// Grows with every new address.
+    pub generation: i64,
+    /// Its address, sealed; `None` while it has none.
+    pub address_sealed: Option<Vec<u8>>,
+    /// When its state was last looked at.
+    pub checked_at: Option<DateTime<Utc>>,
+}
+
+/// A row as it is stored.
+pub(crate) struct InstanceRow {
+    id: Uuid,
+    slug: String,
+    name: String,
+    status: String,
+    plan: String,
+    region: Option<String>,
+    cell_id: String,
+    database_mode: String,
+    database_state: String,
+    database_host: Option<String>,
+    database_version: Option<String>,
+    database_pgvector: Option<String>,
+    database_pooler: Option<String>,
+    database_generation: i64,
+    database_address_sealed: Option<Vec<u8>>,
+    database_checked_at: Option<DateTime<Utc>>,
+    schema_version: Option<i32>,
+    supabase_url: Option<String>,
+    supabase_sealed: Option<Vec<u8>>,
+    data_key_wrapped: Vec<u8>,
+    master_key_id: String,
+    created_at: DateTime<Utc>,
+    activated_at: Option<DateTime<Utc>>,
+    suspended_at: Option<DateTime<Utc>>,
+    suspended_reason: Option<String>,
+    deleting_at: Option<DateTime<Utc>>,
+    ai_ready_at: Option<DateTime<Utc>>,
+    last_active_at: Option<DateTime<Utc>>,
+    swept_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<InstanceRow> for Instance {
+    type Error = DbError;
+
+    fn try_from(row: InstanceRow) -> Result<Self, DbError> {
+        Ok(Self {
+            id: InstanceId::from_uuid(row.id),
+            slug: Slug::parse(&row.slug).map_err(stored::not_understood("slug"))?,
+            name: InstanceName::parse(&row.name).map_err(stored::not_understood("name"))?,
+            status: stored::word("status", &row.status)?,
+            plan: row.plan,
+            region: row.region,
+            cell_id: row.cell_id,
+            database: ClientDatabase {
+                mode: stored::word("database_mode", &row.database_mode)?,
+                state: stored::word("database_state", &row.database_state)?,
+                facts: DatabaseFacts {
+                    host: row.database_host,
+                    version: row.database_version,
+                    pgvector: row.database_pgvector,
+                    pooler: row.database_pooler,
+                    schema_version: row.schema_version,
+                },
+                generation: row.database_generation,
+                address_sealed: row.database_address_sealed,
+                checked_at: row.database_checked_at,
+            },
+            supabase_url: row.supabase_url,
+            supabase_sealed: row.supabase_sealed,
+            data_key_wrapped: row.data_key_wrapped,
+            master_key_id: row.master_key_id,
+            created_at: row.created_at,
+            activated_at: row.activated_at,
+            suspended_at: row.suspended_at,
+            suspended_reason: row.suspended_reason,
+            deleting_at: row.deleting_at,
+            ai_ready_at: row.ai_ready_at,
+            last_active_at: row.last_active_at,
+            swept_at: row.swept_at,
+        })
+    }
+}
+
+fn all(rows: Vec<InstanceRow>) -> Result<Vec<Instance>, DbError> {
+    rows.into_iter().map(Instance::try_from).collect()
+}
