@@ -40,7 +40,7 @@ impl Default for SplitSettings {
     fn default() -> Self {
         SplitSettings {
             target_tokens: 250,
-            min_tokens: 40,
+            min_tokens: 24,
             overlap_tokens: 30,
         }
     }
