@@ -1,0 +1,189 @@
+//! `with-postgres COMMAND…`: runs a command with a throwaway PostgreSQL of its own.
+//!
+//! The command finds the superuser's address in `STOA_TEST_DATABASE_URL` and PostgreSQL's directory
+//! in `STOA_POSTGRES_DIR`. The server is stopped and everything removed when the command ends, also
+//! after SIGINT and SIGTERM. The exit status is the command's.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::ExposeSecret;
+use stoa_domain::Random;
+use stoa_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+const PREFIX: &str = "stoa-with-postgres-";
+
+/// How long the command may take to end after each stronger signal.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A leftover this old belongs to a run that was killed.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1).peekable();
+    let Some(program) = arguments.next() else {
+        say("usage: with-postgres COMMAND [ARGUMENT…]");
+        return ExitCode::from(2);
+    };
+    match run(program, arguments.collect()).await {
+        Ok(status) => ExitCode::from(code_of(status)),
+        Err(failure) => {
+            say(&format!("with-postgres: {}", chain(failure.as_ref())));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(program: OsString, arguments: Vec<OsString>) -> Result<ExitStatus, Failure> {
+    // Listening first: a signal during the start must not leave a directory behind.
+    let mut signals = Signals::listen()?;
+    remove_leftovers();
+    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+    let mut settings = Settings::new(dir.path());
+    settings.binaries = env::var_os("STOA_POSTGRES_DIR").map(Into::into);
+    settings.durability = Durability::Throwaway;
+    settings.max_connections = 400;
+    let random = Random::system();
+    let postgres = tokio::select! {
+        started = EmbeddedPostgres::start(settings, &random) => started?,
+        number = signals.next() => return Ok(ExitStatus::from_raw(number)),
+    };
+    let real_dir = postgres.data_dir().to_path_buf();
+
+    let ended = match command(&postgres, program.clone(), arguments).spawn() {
+        Ok(child) => wait(child, &mut signals).await,
+        Err(error) => Err(io::Error::new(
+            error.kind(),
+            format!("cannot run {}: {error}", program.display()),
+        )),
+    };
+    postgres.stop().await?;
+    if real_dir != fs::canonicalize(dir.path())? || dir.path().is_symlink() {
+        fs::remove_file(dir.path())?;
+        fs::remove_dir_all(&real_dir)?;
+    } else {
+        dir.close()?;
+    }
+    Ok(ended?)
+}
+
+fn command(postgres: &EmbeddedPostgres, program: OsString, arguments: Vec<OsString>) -> Command {
+    let bin = postgres.bin_dir();
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("STOA_POSTGRES_DIR", bin.parent().unwrap_or(bin))
+        .env(
+            "STOA_TEST_DATABASE_URL",
+            postgres.superuser_url("postgres").expose_secret(),
+        );
+    command
+}
+
+/// Waits for the command. After a signal it is given time to end by itself, then less and less.
+async fn wait(mut child: Child, signals: &mut Signals) -> io::Result<ExitStatus> {
+    let first = tokio::select! {
+        status = child.wait() => return status,
+        number = signals.next() => number,
+    };
+    // A terminal sends SIGINT to the command as well, and test runners take a second one for
+    // impatience; SIGTERM comes to us alone.
+    if first == Signal::TERM.as_raw() {
+        send(&child, Signal::TERM);
+    }
+    for next in [Signal::TERM, Signal::KILL] {
+        if let Ok(status) = tokio::time::timeout(PATIENCE, child.wait()).await {
+            return status;
+        }
+        send(&child, next);
+    }
+    child.wait().await
+}
+
+fn send(child: &Child, signal: Signal) {
+    if let Some(pid) = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
+    {
+        // The only failure is that it has just ended.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::INT.as_raw(),
+            _ = self.terminate.recv() => Signal::TERM.as_raw(),
+        }
+    }
+}
+
+/// Removes what runs left that were killed and could not clean up. What cannot be removed stays.
+fn remove_leftovers() {
+    for entry in fs::read_dir(env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_leftover(&path) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+fn is_leftover(dir: &Path) -> bool {
+    let lock = dir.join("lock");
+    let old = fs::metadata(&lock)
+        .and_then(|meta| meta.modified())
+        .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > LEFTOVER_AGE));
+    old && File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|number| 128 + number));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn say(line: &str) {
+    // Without standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
