@@ -171,6 +171,14 @@ impl DatabaseAddress {
         }
     }
 
+    /// The same server and role, with another database.
+    pub(crate) fn with_database(&self, database: &str) -> Self {
+        Self {
+            database: database.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The host, as it was given, lowercase.
     #[must_use]
     pub fn host(&self) -> &str {

@@ -159,17 +159,9 @@ impl ClientConnection {
         .await
     }
 
-    /// The first column of the first row of a statement that only a pooler's own console knows.
-    pub(crate) async fn simple_value(&self, sql: &str) -> Result<Option<String>, ClientDbError> {
-        self.bounded(LARGEST_ANSWER, async {
-            let messages = self.wire.client.simple_query(sql).await;
-            let messages = messages.map_err(|it| self.failed(&it))?;
-            Ok(messages.iter().find_map(|message| match message {
-                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-                _ => None,
-            }))
-        })
-        .await
+    /// The server process as it named itself at the sign-in; a pooler makes a number up.
+    pub(crate) fn announced_process(&self) -> i32 {
+        self.wire.budget.process_id().cast_signed()
     }
 
     /// Gives statements on this connection another deadline than usual.

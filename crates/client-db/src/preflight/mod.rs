@@ -1,18 +1,23 @@
 //! What is wrong with a database, in one screen, and how to mend it.
 
+mod inspect;
+mod reach;
+mod role_sql;
+
 use serde::{Deserialize, Serialize};
 use stoa_domain::InstanceId;
 use stoa_outbound::Outbound;
 use tokio_util::task::TaskTracker;
 
 use crate::{address::DatabaseAddress, wire::Deadlines};
+pub use role_sql::role_sql;
 
 /// What was looked at, in order, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreflightReport {
     /// Whether the database can be used: nothing failed.
     pub ok: bool,
-    /// Each check. After one that blocks the rest, one entry says what was not looked at.
+    /// Each check. After one that blocks the rest, a last entry says what was not looked at.
     pub checks: Vec<Check>,
     /// The SQL that makes a role of least privilege and its schema, to be run by an owner.
     pub role_sql: String,
@@ -23,8 +28,8 @@ pub struct PreflightReport {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `address`, `dns`, `tls`, `sign_in`, `version`, `rights`, `pooler`, `pgvector`, `ownership`,
-    /// `write_and_read_back`.
+    /// `address`, `dns`, `connect`, `tls`, `sign_in`, `version`, `rights`, `pooler`, `pgvector`,
+    /// `ownership`, `write_and_read_back`; `not_checked` for what an earlier failure blocked.
     pub name: String,
     /// How it went.
     pub status: CheckStatus,
@@ -67,14 +72,106 @@ pub async fn check(
     deadlines: Deadlines,
     tasks: &TaskTracker,
 ) -> PreflightReport {
-    let _ = (outbound, instance, deadlines, tasks);
-    PreflightReport {
-        ok: false,
-        checks: Vec::new(),
-        role_sql: String::new(),
-        facts: Facts {
-            host: Some(address.display_host()),
-            ..Facts::default()
-        },
+    let mut findings = Findings::new(address);
+    let reached = reach::reach(outbound, address, deadlines, tasks, &mut findings).await;
+    if let Some(connection) = reached {
+        let place = inspect::Place {
+            outbound,
+            address,
+            deadlines,
+            tasks,
+        };
+        inspect::inspect(connection, &place, instance, &mut findings).await;
+    }
+    findings.into_report()
+}
+
+/// The order of the checks, to say which ones were not reached.
+const ORDER: [&str; 11] = [
+    "address",
+    "dns",
+    "connect",
+    "tls",
+    "sign_in",
+    "version",
+    "rights",
+    "pooler",
+    "pgvector",
+    "ownership",
+    "write_and_read_back",
+];
+
+/// A report as it grows.
+struct Findings {
+    checks: Vec<Check>,
+    facts: Facts,
+    role_sql: String,
+}
+
+impl Findings {
+    fn new(address: &DatabaseAddress) -> Self {
+        Self {
+            checks: Vec::new(),
+            facts: Facts {
+                host: Some(address.display_host()),
+                ..Facts::default()
+            },
+            role_sql: role_sql(address.user(), address.database()),
+        }
+    }
+
+    fn pass(&mut self, name: &str, detail: impl Into<String>) {
+        self.add(name, CheckStatus::Pass, detail.into(), None);
+    }
+
+    fn warn(&mut self, name: &str, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.add(name, CheckStatus::Warn, detail.into(), Some(remedy.into()));
+    }
+
+    fn fail(&mut self, name: &str, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.add(name, CheckStatus::Fail, detail.into(), Some(remedy.into()));
+    }
+
+    fn add(&mut self, name: &str, status: CheckStatus, detail: String, remedy: Option<String>) {
+        self.checks.push(Check {
+            name: name.to_owned(),
+            status,
+            detail,
+            remedy,
+        });
+    }
+
+    fn into_report(mut self) -> PreflightReport {
+        let failed: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|it| it.status == CheckStatus::Fail)
+            .map(|it| it.name.clone())
+            .collect();
+        let last = self
+            .checks
+            .last()
+            .and_then(|it| ORDER.iter().position(|name| *name == it.name));
+        let not_reached = last.map_or(&ORDER[..], |last| &ORDER[last + 1..]);
+        if let Some(blocker) = failed.last()
+            && !not_reached.is_empty()
+        {
+            let detail = format!(
+                "not checked because `{blocker}` failed: {}",
+                not_reached.join(", ")
+            );
+            self.fail(
+                "not_checked",
+                detail,
+                format!("Mend `{blocker}` first, then check again."),
+            );
+        }
+        let ok = failed.is_empty();
+        PreflightReport {
+            ok,
+            checks: self.checks,
+            role_sql: self.role_sql,
+            facts: self.facts,
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
 };
@@ -29,6 +29,8 @@ const WHILE_NOTHING_IS_ASKED: u64 = 64 * 1024;
 pub(crate) struct Budget {
     left: AtomicU64,
     violation: Mutex<Option<WireViolation>>,
+    /// The process that the server said it is: a pooler makes up a number.
+    process_id: AtomicU32,
 }
 
 /// What a server did that ended its connection.
@@ -75,6 +77,7 @@ impl Default for Budget {
         Self {
             left: AtomicU64::new(WHILE_NOTHING_IS_ASKED),
             violation: Mutex::new(None),
+            process_id: AtomicU32::new(0),
         }
     }
 }
@@ -96,6 +99,11 @@ impl Budget {
             .violation
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process that the server said it is.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process_id.load(Ordering::Relaxed)
     }
 
     fn left(&self) -> u64 {
@@ -143,8 +151,10 @@ struct MessageReader {
     header: [u8; 5],
     header_len: usize,
     body_left: u64,
-    /// The code at the start of an authentication request, as far as it has come.
-    code: Option<([u8; 4], usize)>,
+    /// The number at the start of an authentication request or of a key, as far as it has come.
+    number: Option<([u8; 4], usize)>,
+    /// The tag of the message whose body is being followed.
+    tag: u8,
     met_a_message: bool,
     signed_in: bool,
 }
@@ -155,7 +165,7 @@ impl MessageReader {
             if self.body_left == 0 {
                 bytes = self.take_header(bytes, budget)?;
             } else {
-                bytes = self.take_body(bytes)?;
+                bytes = self.take_body(bytes, budget)?;
             }
         }
         Ok(())
@@ -189,8 +199,10 @@ impl MessageReader {
             return Err(self.too_much());
         }
         self.met_a_message = true;
-        self.code = (tag == b'R').then_some(([0; 4], 0));
-        if tag == b'R' && self.body_left < 4 {
+        self.tag = tag;
+        let numbered = !self.signed_in && matches!(tag, b'R' | b'K');
+        self.number = numbered.then_some(([0; 4], 0));
+        if numbered && self.body_left < 4 {
             return Err(WireViolation::Malformed);
         }
         if tag == b'Z' {
@@ -205,20 +217,27 @@ impl MessageReader {
         first || (self.met_a_message && matches!(self.header[0], b'S' | b'K' | b'Z'))
     }
 
-    fn take_body<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], WireViolation> {
+    fn take_body<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        budget: &Budget,
+    ) -> Result<&'a [u8], WireViolation> {
         let here = usize::try_from(self.body_left)
             .unwrap_or(usize::MAX)
             .min(bytes.len());
         let (now, later) = bytes.split_at(here);
         self.body_left -= here as u64;
-        if let Some((code, have)) = &mut self.code {
+        if let Some((number, have)) = &mut self.number {
             let wanted = (4 - *have).min(now.len());
-            code[*have..*have + wanted].copy_from_slice(&now[..wanted]);
+            number[*have..*have + wanted].copy_from_slice(&now[..wanted]);
             *have += wanted;
             if *have == 4 {
-                let code = u32::from_be_bytes(*code);
-                self.code = None;
-                judge_authentication(code)?;
+                let number = u32::from_be_bytes(*number);
+                self.number = None;
+                match self.tag {
+                    b'R' => judge_authentication(number)?,
+                    _ => budget.process_id.store(number, Ordering::Relaxed),
+                }
             }
         }
         Ok(later)
