@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod failure;
 pub(crate) mod output;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -57,6 +58,9 @@ pub(crate) fn completions(shell: CompletionShell) -> Result<(), Failure> {
 /// What clap says about a command line that cannot be carried out, in the form of our failures.
 pub(crate) fn usage_error(error: &clap::Error) -> String {
     let text = error.render().to_string();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return format!("{}\n\nerror: usage: a command is missing", text.trim_end());
+    }
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     format!("error: usage: {}", text.trim_end())
 }

@@ -1,2 +1,4 @@
 //! The server.
 mod connections;
+mod listener;
+mod termination;

@@ -1,0 +1,4 @@
+//! Stoa from outside: the real program, driven as its users drive it.
+
+mod command_line;
+mod program;
