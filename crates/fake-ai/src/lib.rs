@@ -5,7 +5,8 @@
 //! own `/api/chat` is not faked. Answers and vectors depend on nothing but the request. A
 //! [`Behaviour`] makes it slow, wrong, or break in the middle; it is set for the whole server
 //! ([`FakeAi::set_behaviour`], `PUT /_fake/behaviour`), for a request (header `x-fake`), or by the
-//! model's name (`anything-fake:delay=200,error=429`), where the later named wins.
+//! model's name (`anything-fake:delay=200,error=429`), where the later named wins. As a program it
+//! is `cargo run -p stoa-fake-ai -- --listen 127.0.0.1:8090`.
 //!
 //! What was asked, with which key, and whether the client hung up before the end, is kept:
 //! [`FakeAi::requests`], `GET /_fake/requests`.

@@ -94,7 +94,7 @@ pub(crate) fn is_of_type(response: &Response, kind: &str) -> bool {
     essence.eq_ignore_ascii_case(kind)
 }
 
-/// Compressed streams are gathered before they are sent, and a bomb would be one of ours to open.
+/// A server that compresses a stream gathers tokens before it sends them.
 fn uncompressed(mut headers: HeaderMap) -> HeaderMap {
     headers.insert(
         header::ACCEPT_ENCODING,

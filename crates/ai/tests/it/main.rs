@@ -9,6 +9,7 @@ mod embeddings;
 mod errors;
 mod faults;
 mod hang_up;
+mod not_http;
 mod streams;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Answers that go well, and what is sent for them.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use stoa_ai::{AiErrorCode, Endpoint};
 use stoa_domain::{FinishReason, Provider};
@@ -177,6 +179,33 @@ async fn connections_are_used_again_after_an_answer() {
         "{} connections",
         fake.connections()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_stream_at_once() {
+    let fake = FakeAi::start().await.unwrap();
+    let (ai, endpoint) = (ai(), endpoint(&fake.base_url()));
+    let request = question("fake:delay=100,rate=100,tokens=50");
+    let started = Instant::now();
+    let answers = (0..256).map(|_| async {
+        let mut stream = ai.stream(&endpoint, &request).await.unwrap();
+        gather(&mut stream).await
+    });
+    let answers = futures_util::future::join_all(answers).await;
+    assert!(answers.iter().all(|it| *it == answers[0]));
+    assert_eq!(answers[0].usage, Some((8, 50)));
+    // One alone takes 0.6 s; one after the other they would take minutes.
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_stream_can_be_handed_to_another_task() {
+    fn takes<T: Send + Unpin + 'static>() {}
+    takes::<stoa_ai::AnswerStream>();
 }
 
 #[tokio::test]
