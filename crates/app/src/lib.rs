@@ -1,4 +1,25 @@
 //! Use cases: what Stoa does, without HTTP and without SQL.
+//!
+//! A feature is a module; its functions borrow the one [`App`] and take a proof of who is asking
+//! ([`access`]), never a raw id.
 
+mod activity;
+mod app;
+mod contents;
+mod database;
+mod registry;
+mod turns;
+
+pub mod access;
 pub mod chat;
+pub mod live_configuration;
+pub mod meter;
 pub mod passwords;
+pub mod signals;
+
+pub use app::{App, Parts, Settings};
+pub use contents::Contents;
+pub use database::DatabaseError;
+pub use registry::{Registered, RegistryError};
+pub use stoa_client_db::{ClientDbError, Cursor, Page, PageRequest};
+pub use stoa_platform_db::DbError as PlatformDbError;

@@ -1,1 +1,94 @@
-//! web
+//! HTTP: routes and who may call them, bodies, pages, streams, problems.
+//!
+//! A feature is a module with its routes, shapes and failures; [`router`] puts them together. A
+//! handler extracts, makes one use-case call and answers.
+
+mod chat;
+mod health;
+mod http;
+mod live_configuration;
+mod openapi;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode};
+use axum::middleware;
+use axum::routing::get;
+use stoa_app::App;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::routes;
+
+pub use http::problem::Problem;
+pub use http::routes::{Policy, Route};
+
+use http::assets;
+use http::request_id;
+use http::routes::Routes;
+
+/// The largest JSON body. Uploads have their own bound.
+const BODY_BYTES: usize = 512 * 1024;
+
+/// The product's router, ready to serve.
+pub fn router(app: &Arc<App>) -> Router {
+    let (router, document, _) = all_routes().build();
+    openapi::serve(router, &document)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            request_id::assign,
+        ))
+        .with_state(Arc::clone(app))
+}
+
+/// Every route with its policy.
+#[must_use]
+pub fn route_table() -> Vec<Route> {
+    all_routes().build().2
+}
+
+/// The OpenAPI 3.1 document, as JSON.
+#[must_use]
+pub fn openapi_json() -> String {
+    all_routes().build().1.to_pretty_json().unwrap_or_default()
+}
+
+fn all_routes() -> Routes {
+    let routes = Routes::new(openapi::beginning())
+        .api(Policy::Public, routes!(health::alive))
+        .api(Policy::Public, routes!(health::ready))
+        .page(
+            Policy::Public,
+            Method::GET,
+            "/assets/{name}",
+            get(assets::serve),
+        );
+    chat::add(routes)
+}
+
+async fn no_route() -> Problem {
+    Problem::not_found()
+}
+
+async fn no_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This address does not take this method.",
+    )
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    tracing::error!("a handler panicked");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something went wrong on our side. Try again; if it stays, ask for help with the request id.",
+    )
+    .into_response()
+}

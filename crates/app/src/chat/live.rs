@@ -90,6 +90,13 @@ impl LiveAnswer {
         });
     }
 
+    /// Says what comes before the text unless that was said already.
+    pub fn open_once(&self, preamble: Vec<Event>) {
+        if self.written().opening != Opening::Open {
+            self.open(preamble);
+        }
+    }
+
     /// Says that there will be no answer; listeners that wait for it to open are told why.
     pub fn fail_to_open(&self, failure: Failure) {
         self.change(|written| written.opening = Opening::Failed(failure));
@@ -182,6 +189,12 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whose answer it is.
+    #[must_use]
+    pub fn message(&self) -> MessageId {
+        self.answer.message
+    }
+
     /// The next event, or `None` after [`Event::Done`]. Safe to cancel: nothing is lost.
     pub async fn next(&mut self) -> Option<(EventId, Event)> {
         loop {

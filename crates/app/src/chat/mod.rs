@@ -1,4 +1,204 @@
 //! A chat turn, from the visitor's question to the saved and metered answer.
+//!
+//! [`ask`] stores the question and an empty answer in one round trip, before any model is called,
+//! and starts the [`writer`]; whoever listens follows the [`live::LiveAnswer`]. Everything here
+//! takes a [`Visitor`]: the bearer of one conversation's token, which every query checks.
 
+mod error;
 pub mod event;
 pub mod live;
+mod prompt;
+mod replay;
+pub mod retrieval;
+pub mod sessions;
+pub mod sweep;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use stoa_client_db::messages::Message;
+use stoa_client_db::messages::{self, NewTurn, TurnStart};
+use stoa_domain::{InstanceStatus, MessageId, MessageState, SessionId};
+
+pub use error::ChatError;
+pub use replay::stored_sources;
+pub use stoa_client_db::feedback::Feedback;
+pub use stoa_client_db::sessions::Session;
+
+use crate::App;
+use crate::access::Visitor;
+use crate::registry::Registered;
+use event::Cursor;
+use live::{Listener, LiveAnswer};
+use writer::Writer;
+
+/// The longest message of a visitor, in characters.
+pub const LONGEST_MESSAGE: usize = 16_000;
+/// How many earlier messages a model may be given.
+const HISTORY: u16 = 40;
+
+/// A visitor's message.
+pub struct Question {
+    /// What was written.
+    pub content: String,
+    /// What the sender calls it, so that sending it again changes nothing.
+    pub client_message_id: Option<String>,
+}
+
+/// What came of a visitor's message.
+pub enum Asked {
+    /// The bot answers.
+    Answer(Listener),
+    /// A person answers this conversation; the message waits for them.
+    HandedOver,
+}
+
+/// Takes a visitor's message and starts its answer.
+///
+/// # Errors
+/// When the message is unfit, the conversation unknown, the instance not active, or nobody could
+/// say a first word.
+pub async fn ask(
+    app: &Arc<App>,
+    visitor: &Visitor,
+    session: SessionId,
+    question: Question,
+) -> Result<Asked, ChatError> {
+    let started = Instant::now();
+    let content = checked(&question.content)?;
+    let registered = active(app, visitor).await?;
+    let place = app.take_turn(registered.id()).ok_or(ChatError::Busy)?;
+    let contents = app.contents(&registered).await?;
+    app.note_activity(registered.id()).await?;
+    let (answer, user_message) = (
+        app.new_id(MessageId::generate),
+        app.new_id(MessageId::generate),
+    );
+    let created_at = app.clock().now();
+    let turn = NewTurn {
+        session,
+        token_hash: visitor.token_hash(),
+        user_message,
+        answer,
+        client_message_id: question.client_message_id.as_deref(),
+        content,
+        history: HISTORY,
+        now: created_at,
+    };
+    let begun = {
+        let connection = app.checkout(&registered).await?;
+        messages::begin_turn(&connection, &turn).await?
+    };
+    match begun.ok_or(ChatError::NotFound)? {
+        TurnStart::HandedOver { .. } | TurnStart::Existing { answer: None, .. } => {
+            Ok(Asked::HandedOver)
+        }
+        TurnStart::Existing {
+            answer: Some(message),
+            ..
+        } => {
+            let live = live_or_stored(app, &registered, &message).await?;
+            opened(&live, Cursor::default()).await.map(Asked::Answer)
+        }
+        TurnStart::New { history, .. } => {
+            let live = LiveAnswer::new(answer, session);
+            let listener = live.listen(Cursor::default());
+            let writer = Writer {
+                app: Arc::clone(app),
+                registered,
+                contents,
+                live: Arc::clone(&live),
+                question: question.content,
+                history,
+                created_at,
+                started,
+            };
+            let entered = app.live_answers().enter(&live);
+            app.tasks().spawn(async move {
+                writer.run().await;
+                drop((entered, place));
+            });
+            live.opened().await.map_err(ChatError::NoAnswer)?;
+            Ok(Asked::Answer(listener))
+        }
+    }
+}
+
+/// Goes on with an answer after a position, wherever it is written; replays a finished one.
+///
+/// # Errors
+/// When there is no such answer for this visitor.
+pub async fn resume(
+    app: &Arc<App>,
+    visitor: &Visitor,
+    message: MessageId,
+    after: Cursor,
+) -> Result<Listener, ChatError> {
+    let registered = active(app, visitor).await?;
+    let found = {
+        let connection = app.checkout(&registered).await?;
+        messages::find_by_token(&connection, message, visitor.token_hash()).await?
+    };
+    let message = found.ok_or(ChatError::NotFound)?;
+    let live = live_or_stored(app, &registered, &message).await?;
+    opened(&live, after).await
+}
+
+/// Stops what is being written in a conversation, in whichever process.
+///
+/// # Errors
+/// When there is no such conversation for this visitor.
+pub async fn stop(app: &Arc<App>, visitor: &Visitor, session: SessionId) -> Result<(), ChatError> {
+    sessions::find(app, visitor, session).await?;
+    if !app.live_answers().stop_session(session) {
+        app.signal_stop(session).await?;
+    }
+    Ok(())
+}
+
+async fn opened(live: &Arc<LiveAnswer>, after: Cursor) -> Result<Listener, ChatError> {
+    let listener = live.listen(after);
+    live.opened().await.map_err(ChatError::NoAnswer)?;
+    Ok(listener)
+}
+
+/// The answer as it is being written here, or from its row.
+async fn live_or_stored(
+    app: &Arc<App>,
+    registered: &Arc<Registered>,
+    message: &Message,
+) -> Result<Arc<LiveAnswer>, ChatError> {
+    if let Some(live) = app.live_answers().find(message.id) {
+        return Ok(live);
+    }
+    if message.state == MessageState::Complete {
+        return Ok(replay::finished(message));
+    }
+    Ok(replay::follow(app, Arc::clone(registered), message))
+}
+
+fn checked(content: &str) -> Result<&str, ChatError> {
+    if content.trim().is_empty() {
+        return Err(ChatError::EmptyMessage);
+    }
+    if content.chars().count() > LONGEST_MESSAGE {
+        return Err(ChatError::LongMessage {
+            limit: LONGEST_MESSAGE,
+        });
+    }
+    Ok(content)
+}
+
+/// The visitor's instance, if it answers anybody.
+async fn active(app: &App, visitor: &Visitor) -> Result<Arc<Registered>, ChatError> {
+    let registered = app
+        .registered(visitor.instance())
+        .await?
+        .ok_or(ChatError::NotFound)?;
+    match registered.status() {
+        InstanceStatus::Active => Ok(registered),
+        InstanceStatus::Suspended => Err(ChatError::Suspended),
+        InstanceStatus::AwaitingSetup | InstanceStatus::Deleting => Err(ChatError::NotActive),
+    }
+}

@@ -189,7 +189,8 @@ pub async fn interrupt_stale(
     })
 }
 
-/// Answers that became final at or after `since`, oldest first, for reconciliation with metering.
+/// Answers with words in them that became final at or after `since`, oldest first, for
+/// reconciliation with metering.
 pub async fn finished_since(
     connection: &ClientConnection,
     since: DateTime<Utc>,
@@ -201,7 +202,7 @@ pub async fn finished_since(
                     m.input_tokens, m.output_tokens, m.finished_at
              FROM stoa.chat_messages m
              JOIN stoa.chat_sessions s ON s.id = m.session_id
-             WHERE m.role = 'assistant' AND m.finished_at >= $1
+             WHERE m.role = 'assistant' AND m.content <> '' AND m.finished_at >= $1
                AND ($2::timestamptz IS NULL OR (m.finished_at, m.id) > ($2, $3))
              ORDER BY m.finished_at, m.id
              LIMIT $4",

@@ -16,17 +16,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_json(&request)?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "body_too_large",
-                    "The body is larger than this call takes.",
-                )
-            } else {
-                Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "The body did not arrive whole.")
-            }
-        })?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    Problem::new(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        "body_too_large",
+                        "The body is larger than this call takes.",
+                    )
+                } else {
+                    Problem::new(
+                        StatusCode::BAD_REQUEST,
+                        "unreadable_body",
+                        "The body did not arrive whole.",
+                    )
+                }
+            })?;
         parse(&bytes).map(Self)
     }
 }
@@ -56,7 +62,8 @@ fn require_json(request: &Request) -> Result<(), Problem> {
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     refuse_nul(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    let value =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
 }
@@ -84,7 +91,11 @@ fn malformed(error: &serde_json::Error) -> Problem {
 }
 
 fn without_position(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or(message)
+        .to_owned()
 }
 
 /// `\u0000` is legal JSON and cannot be stored. The cheap search comes first: only a body in which
@@ -94,23 +105,38 @@ fn refuse_nul(bytes: &[u8]) -> Result<(), Problem> {
     if !bytes.windows(ESCAPED.len()).any(|window| window == ESCAPED) {
         return Ok(());
     }
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
     match field_with_nul(&value, "") {
-        Some(field) => Err(Problem::invalid_field(&field, "it contains a NUL character (\\u0000); leave it out")),
+        Some(field) => Err(Problem::invalid_field(
+            &field,
+            "it contains a NUL character (\\u0000); leave it out",
+        )),
         None => Ok(()),
     }
 }
 
 fn field_with_nul(value: &serde_json::Value, path: &str) -> Option<String> {
     use serde_json::Value;
-    let child = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let child = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     match value {
         Value::String(text) => text.contains('\0').then(|| path.to_owned()),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| field_with_nul(item, &child(&index.to_string())))
-        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| field_with_nul(item, &child(&index.to_string()))),
         Value::Object(fields) => fields.iter().find_map(|(name, item)| {
-            if name.contains('\0') { Some(path.to_owned()) } else { field_with_nul(item, &child(name)) }
+            if name.contains('\0') {
+                Some(path.to_owned())
+            } else {
+                field_with_nul(item, &child(name))
+            }
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
@@ -144,23 +170,44 @@ mod tests {
     #[test]
     fn what_is_no_json_is_400_and_says_where() {
         let problem = refused("{\"name\": ");
-        assert_eq!((problem.status().as_u16(), problem.code()), (400, "malformed_json"));
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (400, "malformed_json")
+        );
         assert!(problem.detail().contains("line 1"), "{}", problem.detail());
-        assert_eq!(refused("{\"name\":\"a\",\"lines\":[]} x").code(), "malformed_json");
+        assert_eq!(
+            refused("{\"name\":\"a\",\"lines\":[]} x").code(),
+            "malformed_json"
+        );
     }
 
     #[test]
     fn json_of_another_shape_is_422_and_names_the_field() {
         let problem = refused(r#"{"name":"a","lines":[{"count":"many"}]}"#);
-        assert_eq!((problem.status().as_u16(), problem.code()), (422, "invalid_body"));
-        assert!(problem.detail().contains("lines[0].count"), "{}", problem.detail());
-        assert!(refused(r#"{"name":"a","lines":[],"role":"owner"}"#).detail().contains("role"));
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (422, "invalid_body")
+        );
+        assert!(
+            problem.detail().contains("lines[0].count"),
+            "{}",
+            problem.detail()
+        );
+        assert!(
+            refused(r#"{"name":"a","lines":[],"role":"owner"}"#)
+                .detail()
+                .contains("role")
+        );
         assert!(refused(r#"{"lines":[]}"#).detail().contains("name"));
     }
 
     #[test]
     fn nul_is_refused_only_where_it_is_one() {
-        assert!(refused(r#"{"name":"a\u0000","lines":[]}"#).detail().contains("NUL"));
+        assert!(
+            refused(r#"{"name":"a\u0000","lines":[]}"#)
+                .detail()
+                .contains("NUL")
+        );
         assert!(parse::<Order>(br#"{"name":"a\\u0000","lines":[]}"#).is_ok());
     }
 }

@@ -1,6 +1,11 @@
 //! What every route shares: problems, request ids, bodies, routes with their policies, assets.
 
+pub(crate) mod assets;
 pub(crate) mod body;
+pub(crate) mod caller;
+mod failures;
+pub(crate) mod id;
+pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod request_id;
-pub(crate) mod routes;
+pub mod routes;

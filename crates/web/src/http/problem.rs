@@ -52,13 +52,23 @@ pub struct ProblemDocument {
 impl Problem {
     /// A problem of this status and code; `detail` is shown as it is.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// The object is not there, or not this caller's: the two are answered alike.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such object.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is no such object.",
+        )
     }
 
     /// No valid credential came with the request.
@@ -70,16 +80,25 @@ impl Problem {
     #[must_use]
     pub fn invalid(errors: Vec<Violation>) -> Self {
         let detail = match errors.first() {
-            Some(first) => format!("The field “{}” is not right: {}.", first.field, first.message),
+            Some(first) => format!(
+                "The field “{}” is not right: {}.",
+                first.field, first.message
+            ),
             None => "The body is not right.".to_owned(),
         };
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail) }
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
+        }
     }
 
     /// One field of the body is wrong.
     #[must_use]
     pub fn invalid_field(field: &str, message: impl Into<String>) -> Self {
-        Self::invalid(vec![Violation { field: field.to_owned(), message: message.into() }])
+        Self::invalid(vec![Violation {
+            field: field.to_owned(),
+            message: message.into(),
+        }])
     }
 
     /// Something broke on our side. The error is logged here, once, and not told.
@@ -135,9 +154,15 @@ impl Problem {
         };
         let mut response = (self.status, axum::Json(document)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(wait.as_secs().max(1)),
+            );
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -28,7 +28,10 @@ pub(crate) async fn assign(State(app): State<Arc<App>>, request: Request, next: 
         .get(HEADER)
         .and_then(|value| value.to_str().ok())
         .filter(|id| is_plain(id))
-        .map_or_else(|| MessageId::generate(app.clock(), app.random()).to_string(), str::to_owned);
+        .map_or_else(
+            || MessageId::generate(app.clock(), app.random()).to_string(),
+            str::to_owned,
+        );
     let span = tracing::info_span!("request", request_id = %id, method = %request.method());
     let answer = REQUEST_ID.scope(id.clone(), next.run(request).instrument(span));
     let mut response = answer.await;
@@ -40,7 +43,9 @@ pub(crate) async fn assign(State(app): State<Arc<App>>, request: Request, next: 
 
 fn is_plain(id: &str) -> bool {
     (1..=128).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
 #[cfg(test)]

@@ -61,10 +61,14 @@ impl Routes {
         let (schemas, mut paths, router) = routes;
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
-                operation.security = policy.security_scheme().map(|scheme| {
-                    vec![SecurityRequirement::new(scheme, Vec::<String>::new())]
+                operation.security = policy
+                    .security_scheme()
+                    .map(|scheme| vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
+                self.table.push(Route {
+                    method,
+                    path: path.clone(),
+                    policy,
                 });
-                self.table.push(Route { method, path: path.clone(), policy });
             }
         }
         self.documented = self.documented.routes((schemas, paths, router));
@@ -79,7 +83,11 @@ impl Routes {
         path: &str,
         router: MethodRouter<Arc<App>, Infallible>,
     ) -> Self {
-        self.table.push(Route { method, path: path.to_owned(), policy });
+        self.table.push(Route {
+            method,
+            path: path.to_owned(),
+            policy,
+        });
         self.pages = self.pages.route(path, router);
         self
     }

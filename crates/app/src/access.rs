@@ -1,0 +1,179 @@
+//! Who acts, proved by a credential.
+//!
+//! Use cases take one of these proofs and never a raw id: a proof can only be made here, from a
+//! credential that was checked (or, for a visitor, is checked by every query it is used in), and
+//! it names the one instance that it is good for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use stoa_domain::token::{SessionToken, Token, TokenHash, TokenKind};
+use stoa_domain::{ApiTokenId, InstanceAdminId, InstanceId, InstanceStatus, SuperAdminId};
+use stoa_platform_db::DbError;
+use stoa_platform_db::api_tokens::{self, ApiToken, ApiTokenScope};
+
+use crate::App;
+use crate::registry::{Registered, RegistryError};
+
+/// Who does something, for the audit log and for "changed by".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The holder of a platform API token.
+    PlatformToken(ApiTokenId),
+    /// The holder of a client API key.
+    ClientKey(ApiTokenId),
+    /// A signed-in super admin.
+    SuperAdmin(SuperAdminId),
+    /// A signed-in client admin.
+    ClientAdmin(InstanceAdminId),
+    /// Whoever runs the program's commands on its host.
+    CommandLine,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PlatformToken(id) => write!(f, "platform_token:{id}"),
+            Self::ClientKey(id) => write!(f, "client_key:{id}"),
+            Self::SuperAdmin(id) => write!(f, "super_admin:{id}"),
+            Self::ClientAdmin(id) => write!(f, "client_admin:{id}"),
+            Self::CommandLine => f.write_str("command_line"),
+        }
+    }
+}
+
+/// Somebody who may do everything on the platform's side.
+#[derive(Clone, Debug)]
+pub struct PlatformCaller {
+    actor: Actor,
+}
+
+impl PlatformCaller {
+    /// Whoever runs the program's commands: they hold its configuration and its database.
+    #[must_use]
+    pub const fn command_line() -> Self {
+        Self {
+            actor: Actor::CommandLine,
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        self.actor
+    }
+}
+
+/// Somebody who may do everything on one instance's side.
+#[derive(Clone)]
+pub struct ClientCaller {
+    registered: Arc<Registered>,
+    actor: Actor,
+}
+
+impl ClientCaller {
+    /// The instance.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.registered.id()
+    }
+
+    /// The instance as registered.
+    #[must_use]
+    pub fn registered(&self) -> &Arc<Registered> {
+        &self.registered
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        self.actor
+    }
+}
+
+/// The bearer of a conversation's token. Whether the token is good is checked by each query, in
+/// the same statement that reads or writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor {
+    instance: InstanceId,
+    token_hash: TokenHash,
+}
+
+impl Visitor {
+    /// The instance that the token says it is of.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// The hash that the query compares.
+    #[must_use]
+    pub const fn token_hash(&self) -> &TokenHash {
+        &self.token_hash
+    }
+}
+
+/// The holder of a platform API token; `None` when it is unknown, revoked or of another kind.
+///
+/// # Errors
+/// When the platform's database fails.
+pub async fn platform_token(app: &App, text: &str) -> Result<Option<PlatformCaller>, DbError> {
+    let Some(token) = Token::parse(TokenKind::Platform, text) else {
+        return Ok(None);
+    };
+    let mut connection = app.platform().acquire().await?;
+    let found = api_tokens::find_by_hash(&mut connection, &token.hash(), app.clock().now()).await?;
+    Ok(match found {
+        Some(ApiToken {
+            id,
+            scope: ApiTokenScope::Platform,
+            ..
+        }) => Some(PlatformCaller {
+            actor: Actor::PlatformToken(id),
+        }),
+        _ => None,
+    })
+}
+
+/// The holder of a client API key; `None` when it is unknown, revoked or of another kind, or its
+/// instance is being deleted.
+///
+/// # Errors
+/// When the platform's database fails.
+pub async fn client_key(app: &App, text: &str) -> Result<Option<ClientCaller>, RegistryError> {
+    let Some(token) = Token::parse(TokenKind::ClientKey, text) else {
+        return Ok(None);
+    };
+    let found = {
+        let mut connection = app.platform().acquire().await?;
+        api_tokens::find_by_hash(&mut connection, &token.hash(), app.clock().now()).await?
+    };
+    match found {
+        Some(ApiToken {
+            id,
+            scope: ApiTokenScope::Client(instance),
+            ..
+        }) => client(app, instance, Actor::ClientKey(id)).await,
+        _ => Ok(None),
+    }
+}
+
+async fn client(
+    app: &App,
+    instance: InstanceId,
+    actor: Actor,
+) -> Result<Option<ClientCaller>, RegistryError> {
+    let registered = app.registered(instance).await?;
+    let alive = registered.filter(|registered| registered.status() != InstanceStatus::Deleting);
+    Ok(alive.map(|registered| ClientCaller { registered, actor }))
+}
+
+/// The bearer of a chat session's token; `None` when it cannot be one.
+#[must_use]
+pub fn session_token(text: &str) -> Option<Visitor> {
+    let token = SessionToken::parse(text)?;
+    Some(Visitor {
+        instance: token.instance_id(),
+        token_hash: token.hash(),
+    })
+}

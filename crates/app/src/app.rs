@@ -1,0 +1,322 @@
+//! The one concrete state of the program: everything that a use case may need, made once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use secrecy::SecretString;
+use stoa_ai::Ai;
+use stoa_client_db::provision::ManagedCluster;
+use stoa_client_db::{AddressRules, ClientDatabases, PooledConnection};
+use stoa_domain::seal::MasterKeyRing;
+use stoa_domain::{Clock, InstanceId, Random, SessionId};
+use stoa_knowledge::ChildSettings;
+use stoa_outbound::Outbound;
+use stoa_platform_db::signals::{self, Signal};
+use stoa_platform_db::{DbError, PlatformDb, instances};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::activity::Activity;
+use crate::chat::live::LiveAnswers;
+use crate::contents::Contents;
+use crate::database::DatabaseError;
+use crate::meter::Meter;
+use crate::passwords::{PasswordError, Passwords};
+use crate::registry::{Registered, RegistryError};
+use crate::turns::{Place, Turns};
+
+/// What nobody asked for in this time is dropped from the caches: an idle client costs nothing.
+const CACHE_IDLE: Duration = Duration::from_secs(300);
+/// A cached entry is read anew after this time even if the signal of its change was lost.
+const CACHE_LIFE: Duration = Duration::from_secs(60);
+const CACHED_INSTANCES: u64 = 20_000;
+
+/// What the program is started with.
+pub struct Settings {
+    /// The address people see.
+    pub public_url: Url,
+    /// The origin of the hosted chat and the widget's frame.
+    pub chat_url: Url,
+    /// Whether a client's database may not live in the platform's.
+    pub platform_isolation: bool,
+    /// Which database addresses are taken.
+    pub address_rules: AddressRules,
+    /// Where managed client databases are created, if anywhere.
+    pub managed: Option<ManagedCluster>,
+    /// The program that reads documents in a process of its own.
+    pub extractor: ChildSettings,
+}
+
+/// The parts that [`App::new`] is made of.
+pub struct Parts {
+    /// What the program is started with.
+    pub settings: Settings,
+    /// The platform's database.
+    pub platform: PlatformDb,
+    /// Its address, to keep clients' databases out of it.
+    pub platform_url: SecretString,
+    /// The operator's master keys.
+    pub keys: MasterKeyRing,
+    /// The door to addresses that clients chose.
+    pub outbound: Outbound,
+    /// The clients' databases.
+    pub clients: ClientDatabases,
+    /// The AI providers.
+    pub ai: Ai,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+    /// Every task, so that shutdown can wait.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process is to end.
+    pub shutdown: CancellationToken,
+}
+
+/// The program's state. Use cases borrow it.
+pub struct App {
+    parts: Parts,
+    passwords: Passwords,
+    meter: Meter,
+    activity: Activity,
+    live_answers: Arc<LiveAnswers>,
+    registry: Cache<InstanceId, Arc<Registered>>,
+    contents: Cache<InstanceId, Arc<Contents>>,
+    turns: Turns,
+    work: Notify,
+}
+
+impl App {
+    /// Puts the parts together and starts what runs beside requests: metering and signals.
+    ///
+    /// # Errors
+    /// When Argon2 refuses its parameters.
+    pub fn new(parts: Parts) -> Result<Arc<Self>, PasswordError> {
+        let passwords = Passwords::new(parts.random.clone())?;
+        let meter = Meter::start(parts.platform.clone(), parts.clock.clone());
+        Ok(Arc::new(Self {
+            passwords,
+            meter,
+            activity: Activity::default(),
+            live_answers: Arc::default(),
+            registry: cache(),
+            contents: cache(),
+            turns: Turns::default(),
+            work: Notify::new(),
+            parts,
+        }))
+    }
+
+    /// What the program was started with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The platform's database.
+    #[must_use]
+    pub const fn platform(&self) -> &PlatformDb {
+        &self.parts.platform
+    }
+
+    /// The platform database's address.
+    pub(crate) const fn platform_url(&self) -> &SecretString {
+        &self.parts.platform_url
+    }
+
+    /// The clients' databases.
+    #[must_use]
+    pub const fn clients(&self) -> &ClientDatabases {
+        &self.parts.clients
+    }
+
+    /// The operator's master keys.
+    #[must_use]
+    pub const fn keys(&self) -> &MasterKeyRing {
+        &self.parts.keys
+    }
+
+    /// The door to addresses that clients chose.
+    #[must_use]
+    pub const fn outbound(&self) -> &Outbound {
+        &self.parts.outbound
+    }
+
+    /// The AI providers.
+    #[must_use]
+    pub const fn ai(&self) -> &Ai {
+        &self.parts.ai
+    }
+
+    /// Time.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.parts.clock
+    }
+
+    /// Randomness.
+    #[must_use]
+    pub const fn random(&self) -> &Random {
+        &self.parts.random
+    }
+
+    /// A new id of a kind: `app.new_id(MessageId::generate)`.
+    pub fn new_id<T>(&self, generate: impl FnOnce(&Clock, &Random) -> T) -> T {
+        generate(self.clock(), self.random())
+    }
+
+    /// Every task of the program; shutdown waits for them.
+    #[must_use]
+    pub const fn tasks(&self) -> &TaskTracker {
+        &self.parts.tasks
+    }
+
+    /// Cancelled when the process is to end.
+    #[must_use]
+    pub const fn shutdown(&self) -> &CancellationToken {
+        &self.parts.shutdown
+    }
+
+    /// Password hashing and checking.
+    #[must_use]
+    pub const fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// Where answers are counted.
+    #[must_use]
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The answers being written in this process.
+    #[must_use]
+    pub const fn live_answers(&self) -> &Arc<LiveAnswers> {
+        &self.live_answers
+    }
+
+    /// Says that there may be background work.
+    pub(crate) fn wake_workers(&self) {
+        self.work.notify_waiters();
+    }
+
+    /// Resolves when there may be background work.
+    pub(crate) async fn woken(&self) {
+        self.work.notified().await;
+    }
+
+    /// Notes on the platform's side that an instance is talked to, at most once a minute.
+    ///
+    /// # Errors
+    /// When the platform's database fails.
+    pub(crate) async fn note_activity(&self, instance: InstanceId) -> Result<(), DbError> {
+        if self.activity.is_due(instance) {
+            let mut connection = self.parts.platform.acquire().await?;
+            instances::touch_active(&mut connection, instance, self.clock().now()).await?;
+            self.activity.written(instance);
+        }
+        Ok(())
+    }
+
+    /// An instance as registered, or `None` when there is none with this id. Cached.
+    ///
+    /// # Errors
+    /// When the platform's database fails, or the instance's key does not open.
+    pub async fn registered(
+        &self,
+        id: InstanceId,
+    ) -> Result<Option<Arc<Registered>>, RegistryError> {
+        if let Some(known) = self.registry.get(&id).await {
+            return Ok(Some(known));
+        }
+        let Some(loaded) = Registered::load(self, id).await? else {
+            return Ok(None);
+        };
+        let loaded = Arc::new(loaded);
+        self.registry.insert(id, Arc::clone(&loaded)).await;
+        Ok(Some(loaded))
+    }
+
+    /// A connection to an instance's database.
+    ///
+    /// # Errors
+    /// When none is set, or it fails.
+    pub async fn checkout(
+        &self,
+        registered: &Registered,
+    ) -> Result<PooledConnection, DatabaseError> {
+        let target = registered.target().ok_or(DatabaseError::Unset)?;
+        Ok(self.parts.clients.checkout(target).await?)
+    }
+
+    /// What an instance's database says about how it answers. Cached.
+    ///
+    /// # Errors
+    /// When that database cannot be read.
+    pub async fn contents(&self, registered: &Registered) -> Result<Arc<Contents>, DatabaseError> {
+        if let Some(known) = self.contents.get(&registered.id()).await {
+            return Ok(known);
+        }
+        let connection = self.checkout(registered).await?;
+        let loaded = Contents::load(&connection, registered.id(), registered.key()).await?;
+        let loaded = Arc::new(loaded);
+        self.contents
+            .insert(registered.id(), Arc::clone(&loaded))
+            .await;
+        Ok(loaded)
+    }
+
+    /// A place for one more answer of an instance, or `None` when all are taken.
+    pub(crate) fn take_turn(&self, instance: InstanceId) -> Option<Place> {
+        self.turns.take(instance)
+    }
+
+    /// Forgets what is cached of an instance's registry row and settings.
+    pub(crate) async fn forget_instance(&self, instance: InstanceId) {
+        self.registry.invalidate(&instance).await;
+        self.contents.invalidate(&instance).await;
+    }
+
+    /// Forgets what is cached of an instance's settings.
+    pub(crate) async fn forget_contents(&self, instance: InstanceId) {
+        self.contents.invalidate(&instance).await;
+    }
+
+    /// Forgets everything cached.
+    pub(crate) fn forget_all(&self) {
+        self.registry.invalidate_all();
+        self.contents.invalidate_all();
+    }
+
+    /// Tells every replica, this one first, that an instance's settings in its database changed.
+    ///
+    /// The change itself is committed, so a signal that cannot be sent is logged and not an error:
+    /// the others read the settings anew within a minute.
+    pub(crate) async fn tell_contents_changed(&self, instance: InstanceId) {
+        self.forget_contents(instance).await;
+        if let Err(error) = self.signal(Signal::ConfigurationChanged(instance)).await {
+            tracing::error!(%instance, %error, "other replicas were not told of changed settings");
+        }
+    }
+
+    /// Asks every replica to stop what it writes in a conversation.
+    pub(crate) async fn signal_stop(&self, session: SessionId) -> Result<(), DbError> {
+        self.signal(Signal::StopSession(session)).await
+    }
+
+    async fn signal(&self, signal: Signal) -> Result<(), DbError> {
+        let mut connection = self.parts.platform.acquire().await?;
+        signals::send(&mut connection, signal).await
+    }
+}
+
+fn cache<T: Clone + Send + Sync + 'static>() -> Cache<InstanceId, T> {
+    Cache::builder()
+        .max_capacity(CACHED_INSTANCES)
+        .time_to_idle(CACHE_IDLE)
+        .time_to_live(CACHE_LIFE)
+        .build()
+}

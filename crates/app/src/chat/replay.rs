@@ -1,0 +1,183 @@
+//! Answers that are not being written in this process: replayed from the row, or followed in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stoa_client_db::messages::{self, Message};
+use stoa_domain::{FinishReason, MessageState};
+
+use super::event::{Event, Failure, Source, Usage};
+use super::live::LiveAnswer;
+use crate::App;
+use crate::database::DatabaseError;
+use crate::registry::Registered;
+
+/// How often the row of an answer that another process writes is read.
+const POLL: Duration = Duration::from_millis(400);
+/// An answer not saved for so long has lost its writer, which saves at least every two seconds.
+pub const STALE_AFTER: Duration = Duration::from_secs(20);
+
+/// A stored answer as a live one that has ended.
+#[must_use]
+pub fn finished(message: &Message) -> Arc<LiveAnswer> {
+    let live = LiveAnswer::new(message.id, message.session_id);
+    live.open(preamble(message));
+    live.push(&message.content);
+    live.close(tail(message));
+    live
+}
+
+/// What comes before a stored answer's text.
+fn preamble(message: &Message) -> Vec<Event> {
+    let mut events = vec![Event::Start {
+        message: message.id,
+        session: message.session_id,
+        created_at: message.created_at,
+    }];
+    events.extend(
+        stored_sources(&message.sources)
+            .into_iter()
+            .map(Event::Source),
+    );
+    events.push(Event::TextStart);
+    events
+}
+
+/// The sources as they were stored; what cannot be read is left out, since the client's database
+/// may hold anything.
+#[must_use]
+pub fn stored_sources(stored: &serde_json::Value) -> Vec<Source> {
+    serde_json::from_value(stored.clone()).unwrap_or_default()
+}
+
+/// What comes after a stored answer's text.
+fn tail(message: &Message) -> Vec<Event> {
+    let reason = message.finish_reason.unwrap_or(FinishReason::Interrupted);
+    ending(reason, message.error_code.as_deref(), || Usage {
+        input_tokens: message.input_tokens,
+        output_tokens: message.output_tokens,
+        model: message.model.clone().unwrap_or_default(),
+        finish_reason: reason,
+    })
+}
+
+/// The events that end an answer: three and `[DONE]` when it ended, an error and `[DONE]` when it
+/// failed or broke off.
+pub(super) fn ending(
+    reason: FinishReason,
+    error_code: Option<&str>,
+    usage: impl FnOnce() -> Usage,
+) -> Vec<Event> {
+    match reason {
+        FinishReason::Error | FinishReason::Interrupted => {
+            vec![
+                Event::Error(stored_failure(reason, error_code)),
+                Event::Done,
+            ]
+        }
+        _ => vec![
+            Event::TextEnd,
+            Event::Usage(usage()),
+            Event::Finish,
+            Event::Done,
+        ],
+    }
+}
+
+fn stored_failure(reason: FinishReason, code: Option<&str>) -> Failure {
+    const KNOWN: [&str; 8] = [
+        "ai_overloaded",
+        "ai_context_too_long",
+        "ai_content_filtered",
+        "ai_timeout",
+        "ai_interrupted",
+        "ai_unavailable",
+        "ai_not_configured",
+        "answer_too_large",
+    ];
+    let known = code.and_then(|code| KNOWN.into_iter().find(|known| *known == code));
+    let (fallback, text) = match reason {
+        FinishReason::Interrupted => ("interrupted", "The answer broke off. Please ask again."),
+        _ => ("answer_failed", "There was no answer. Please ask again."),
+    };
+    Failure {
+        code: known.unwrap_or(fallback),
+        text: text.into(),
+        retryable: true,
+    }
+}
+
+/// Follows an answer that another process writes, by its row, until it is final or its writer is
+/// gone.
+pub fn follow(app: &Arc<App>, registered: Arc<Registered>, message: &Message) -> Arc<LiveAnswer> {
+    let live = LiveAnswer::new(message.id, message.session_id);
+    let task = follow_row(Arc::clone(app), registered, Arc::clone(&live));
+    app.tasks().spawn(task);
+    live
+}
+
+async fn follow_row(app: Arc<App>, registered: Arc<Registered>, live: Arc<LiveAnswer>) {
+    let shutdown = app.shutdown().clone();
+    loop {
+        match read_row(&app, &registered, &live).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(failure) => {
+                // Either of the two ends the wait of whoever listens.
+                live.fail_to_open(failure.clone());
+                return live.close(vec![Event::Error(failure), Event::Done]);
+            }
+        }
+        let nobody_waits = live.deserted_for() > POLL * 5;
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => if nobody_waits { return },
+            () = shutdown.cancelled() => return live.close(vec![Event::Error(restarting()), Event::Done]),
+        }
+    }
+}
+
+/// Brings the live answer up to what the row holds; true when it is final.
+async fn read_row(app: &App, registered: &Registered, live: &LiveAnswer) -> Result<bool, Failure> {
+    let row = find_row(app, registered, live).await.map_err(|error| {
+        tracing::warn!(code = error.code(), "an answer's row could not be followed");
+        unreadable()
+    })?;
+    let Some(message) = row else {
+        return Err(stored_failure(FinishReason::Error, None));
+    };
+    let is_final = message.state == MessageState::Complete;
+    // The sources are stored before the first text, so the preamble is known once there is text.
+    if is_final || !message.content.is_empty() {
+        live.open_once(preamble(&message));
+        live.extend_to(&message.content);
+    }
+    if is_final {
+        live.close(tail(&message));
+    }
+    Ok(is_final)
+}
+
+async fn find_row(
+    app: &App,
+    registered: &Registered,
+    live: &LiveAnswer,
+) -> Result<Option<Message>, DatabaseError> {
+    let connection = app.checkout(registered).await?;
+    Ok(messages::find(&connection, live.session(), live.message()).await?)
+}
+
+fn unreadable() -> Failure {
+    Failure {
+        code: "database_unavailable",
+        text: "The conversation cannot be read right now. Please try again.".into(),
+        retryable: true,
+    }
+}
+
+pub(super) fn restarting() -> Failure {
+    Failure {
+        code: "restarting",
+        text: "The server is restarting. The conversation goes on in a moment.".into(),
+        retryable: true,
+    }
+}

@@ -1,0 +1,140 @@
+//! Mending what a crash left: answers without a writer are made final as they stand, and finished
+//! ones that were not counted are counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use stoa_client_db::PageRequest;
+use stoa_client_db::messages::{self, MeteredAnswer};
+use stoa_domain::InstanceId;
+use stoa_platform_db::DbError;
+use stoa_platform_db::instances::{self, SweepRule};
+
+use super::replay::STALE_AFTER;
+use crate::App;
+use crate::database::DatabaseError;
+use crate::meter::{self, Metered};
+use crate::registry::{Registered, RegistryError};
+
+/// How often due instances are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How many instances are swept in one look.
+const IN_ONE_LOOK: i64 = 50;
+/// One instance is swept at most so often, and until well after its last answer can have ended:
+/// an answer takes at most ten minutes.
+const RULE: SweepRule = SweepRule {
+    every: TimeDelta::seconds(30),
+    after_activity: TimeDelta::minutes(15),
+};
+/// Answers that ended this long before the last sweep are compared again, in case the clocks of
+/// two replicas differ.
+const OVERLAP: TimeDelta = TimeDelta::minutes(20);
+const PAGE: u16 = 200;
+
+/// Why an instance was not swept this time.
+#[derive(Debug, thiserror::Error)]
+enum SweepError {
+    #[error("the platform's database failed")]
+    Platform(#[from] DbError),
+    #[error("the instance could not be looked up")]
+    Registry(#[from] RegistryError),
+    #[error("the client's database failed")]
+    Database(#[from] DatabaseError),
+}
+
+/// Sweeps until shutdown, beginning at once: what a crash left is mended by the next start.
+pub async fn run(app: Arc<App>) {
+    loop {
+        if let Err(error) = sweep_due(&app).await {
+            tracing::error!(%error, "no instance could be swept");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = app.shutdown().cancelled() => return,
+        }
+    }
+}
+
+async fn sweep_due(app: &Arc<App>) -> Result<(), DbError> {
+    let due = {
+        let mut connection = app.platform().acquire().await?;
+        instances::due_for_sweep(&mut connection, RULE, app.clock().now(), IN_ONE_LOOK).await?
+    };
+    for instance in due {
+        if app.shutdown().is_cancelled() {
+            break;
+        }
+        if let Err(error) = sweep(app, instance).await {
+            tracing::warn!(%instance, %error, "an instance was not swept; it is tried again");
+        }
+        let mut connection = app.platform().acquire().await?;
+        instances::mark_swept(&mut connection, instance, app.clock().now()).await?;
+    }
+    Ok(())
+}
+
+async fn sweep(app: &App, instance: InstanceId) -> Result<(), SweepError> {
+    let Some(registered) = app.registered(instance).await? else {
+        return Ok(());
+    };
+    close_deserted(app, &registered).await?;
+    let since = registered
+        .row()
+        .swept_at
+        .unwrap_or(registered.row().created_at)
+        - OVERLAP;
+    count_uncounted(app, &registered, since).await
+}
+
+/// Makes final what nobody writes any more.
+async fn close_deserted(app: &App, registered: &Registered) -> Result<(), DatabaseError> {
+    let now = app.clock().now();
+    let stale = now - TimeDelta::from_std(STALE_AFTER).unwrap_or_default();
+    let connection = app.checkout(registered).await?;
+    let closed = messages::interrupt_stale(&connection, stale, now).await?;
+    if !closed.is_empty() {
+        tracing::info!(instance = %registered.id(), answers = closed.len(), "answers without a writer were closed");
+    }
+    Ok(())
+}
+
+async fn count_uncounted(
+    app: &App,
+    registered: &Registered,
+    since: DateTime<Utc>,
+) -> Result<(), SweepError> {
+    let mut request = PageRequest {
+        limit: PAGE,
+        after: None,
+    };
+    loop {
+        let page = {
+            let connection = app.checkout(registered).await?;
+            messages::finished_since(&connection, since, &request)
+                .await
+                .map_err(DatabaseError::from)?
+        };
+        let events: Vec<_> = page
+            .data
+            .into_iter()
+            .map(|answer| meter::event(&metered(registered.id(), answer)))
+            .collect();
+        meter::insert(app.platform(), app.clock(), &events).await?;
+        match page.next_cursor {
+            Some(cursor) => request.after = Some(cursor),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn metered(instance: InstanceId, answer: MeteredAnswer) -> Metered {
+    Metered {
+        instance,
+        message: answer.id,
+        model: answer.model.unwrap_or_default(),
+        input_tokens: answer.input_tokens,
+        output_tokens: answer.output_tokens,
+        at: answer.finished_at,
+    }
+}

@@ -1,0 +1,37 @@
+//! The way from an instance to a connection to its database.
+
+use std::time::Duration;
+
+use stoa_client_db::ClientDbError;
+
+/// Why an instance's database could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// No address has been given yet.
+    #[error("no database is connected yet")]
+    Unset,
+    /// It failed.
+    #[error("the client's database failed")]
+    Failed(#[from] ClientDbError),
+}
+
+impl DatabaseError {
+    /// A stable word.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unset => "database_not_set",
+            Self::Failed(error) => error.code(),
+        }
+    }
+
+    /// When it is tried again, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(ClientDbError::Resting { retry_in, .. }) => Some(*retry_in),
+            Self::Failed(ClientDbError::Busy) => Some(Duration::from_secs(2)),
+            Self::Unset | Self::Failed(_) => None,
+        }
+    }
+}

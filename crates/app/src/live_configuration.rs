@@ -1,0 +1,167 @@
+//! The chat's settings and branding: read, changed version by version, shown to visitors.
+
+use std::sync::Arc;
+
+use stoa_client_db::ClientDbError;
+use stoa_client_db::live_configurations::{
+    self, LiveConfigurationSummary, LiveConfigurationVersion,
+};
+use stoa_domain::{InstanceId, InstanceStatus, LiveConfiguration, Slug, Violation};
+
+use crate::App;
+use crate::access::ClientCaller;
+use crate::database::DatabaseError;
+use crate::registry::RegistryError;
+
+/// How often a version is tried to be numbered when others are made at the same time.
+const NUMBERING_TRIES: u32 = 5;
+
+/// Why settings were not read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveConfigurationError {
+    /// A field is wrong.
+    #[error("the settings are not right")]
+    Invalid(Vec<Violation>),
+    /// Somebody else has changed the settings since they were read.
+    #[error("the settings have changed since: the current version is {current}")]
+    Outdated {
+        /// The version that is current now.
+        current: i32,
+    },
+    /// There is no such version.
+    #[error("there is no such version")]
+    NotFound,
+    /// The client's database failed.
+    #[error("the client's database failed")]
+    Database(#[from] DatabaseError),
+    /// The registry failed.
+    #[error("the instance could not be looked up")]
+    Registry(#[from] RegistryError),
+}
+
+impl From<ClientDbError> for LiveConfigurationError {
+    fn from(error: ClientDbError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// What anybody may know of an instance's settings.
+pub struct Public {
+    /// The instance.
+    pub id: InstanceId,
+    /// Its name in addresses.
+    pub slug: Slug,
+    /// Its own name.
+    pub name: String,
+    /// Whether it answers.
+    pub status: InstanceStatus,
+    /// The settings, with the bot's name filled in and nothing private.
+    pub live: LiveConfiguration,
+    /// Their version; 0 before the first change.
+    pub version: i32,
+}
+
+/// The public part of an instance's settings; `None` when there is no such instance.
+///
+/// # Errors
+/// When a database fails.
+pub async fn public(app: &App, id: InstanceId) -> Result<Option<Public>, LiveConfigurationError> {
+    let Some(registered) = app.registered(id).await? else {
+        return Ok(None);
+    };
+    let (mut live, version) = match app.contents(&registered).await {
+        Ok(contents) => (contents.live.clone(), contents.live_version),
+        Err(DatabaseError::Unset) => (LiveConfiguration::default(), 0),
+        Err(error) => return Err(error.into()),
+    };
+    live.display.bot_name = registered.display_name(&live).to_owned();
+    live.access.allowed_origins.clear();
+    Ok(Some(Public {
+        id,
+        slug: registered.slug().clone(),
+        name: registered.row().name.to_string(),
+        status: registered.status(),
+        live,
+        version,
+    }))
+}
+
+/// The current settings; version 0 before the first change.
+///
+/// # Errors
+/// When a database fails.
+pub async fn current(
+    app: &App,
+    caller: &ClientCaller,
+) -> Result<(LiveConfiguration, i32), LiveConfigurationError> {
+    let connection = app.checkout(caller.registered()).await?;
+    let current = live_configurations::current(&connection).await?;
+    Ok(current.map_or_else(Default::default, |current| {
+        (current.settings, current.version)
+    }))
+}
+
+/// Makes a new version, and shows it everywhere. `based_on` is the version that was edited, where
+/// the caller knows it: when another has been made since, nothing is changed.
+///
+/// # Errors
+/// When a field is wrong, the settings have changed meanwhile, or a database fails.
+pub async fn put(
+    app: &Arc<App>,
+    caller: &ClientCaller,
+    settings: LiveConfiguration,
+    based_on: Option<i32>,
+) -> Result<(LiveConfiguration, i32), LiveConfigurationError> {
+    settings
+        .validate()
+        .map_err(LiveConfigurationError::Invalid)?;
+    let connection = app.checkout(caller.registered()).await?;
+    if let Some(based_on) = based_on {
+        let current = live_configurations::current(&connection)
+            .await?
+            .map_or(0, |current| current.version);
+        if current != based_on {
+            return Err(LiveConfigurationError::Outdated { current });
+        }
+    }
+    let by = caller.actor().to_string();
+    let mut attempt = 1;
+    let version = loop {
+        match live_configurations::put(&connection, &settings, Some(&by), app.clock().now()).await {
+            // Two versions made at once wanted the same number; the next one is free.
+            Err(ClientDbError::Conflict { .. }) if attempt < NUMBERING_TRIES => attempt += 1,
+            made => break made?,
+        }
+    };
+    app.tell_contents_changed(caller.instance()).await;
+    Ok((settings, version))
+}
+
+/// The newest versions, newest first.
+///
+/// # Errors
+/// When a database fails.
+pub async fn versions(
+    app: &App,
+    caller: &ClientCaller,
+) -> Result<Vec<LiveConfigurationSummary>, LiveConfigurationError> {
+    let connection = app.checkout(caller.registered()).await?;
+    Ok(live_configurations::versions(&connection).await?)
+}
+
+/// Makes a new version that is like an earlier one.
+///
+/// # Errors
+/// When there is no such version, or a database fails.
+pub async fn restore(
+    app: &Arc<App>,
+    caller: &ClientCaller,
+    version: i32,
+) -> Result<(LiveConfiguration, i32), LiveConfigurationError> {
+    let earlier: Option<LiveConfigurationVersion> = {
+        let connection = app.checkout(caller.registered()).await?;
+        live_configurations::version(&connection, version).await?
+    };
+    let earlier = earlier.ok_or(LiveConfigurationError::NotFound)?;
+    put(app, caller, earlier.settings, None).await
+}

@@ -1,0 +1,159 @@
+//! An instance as the platform knows it, with its key unwrapped and its database's address opened.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use stoa_client_db::{AddressError, DatabaseAddress, Target};
+use stoa_domain::seal::{DataKey, SealError, SealPlace};
+use stoa_domain::{InstanceId, InstanceStatus, LiveConfiguration, Slug};
+use stoa_platform_db::DbError;
+use stoa_platform_db::instances::{self, Instance};
+use zeroize::Zeroizing;
+
+use crate::App;
+
+/// Why an instance could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The platform's database failed.
+    #[error("the platform's database failed")]
+    Platform(#[from] DbError),
+    /// A stored secret of the instance does not open.
+    #[error("a secret of instance {instance} does not open")]
+    Sealed {
+        /// Whose.
+        instance: InstanceId,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// The stored database address is none.
+    #[error("the stored database address of instance {instance} is not understood")]
+    Address {
+        /// Whose.
+        instance: InstanceId,
+        /// Why.
+        #[source]
+        source: AddressError,
+    },
+}
+
+/// An instance, ready to be worked with.
+pub struct Registered {
+    row: Instance,
+    key: DataKey,
+    target: Option<Target>,
+}
+
+impl Registered {
+    /// Reads an instance; `None` when there is none with this id.
+    pub(crate) async fn load(app: &App, id: InstanceId) -> Result<Option<Self>, RegistryError> {
+        let mut connection = app.platform().acquire().await?;
+        let Some(row) = instances::find(&mut connection, id).await? else {
+            return Ok(None);
+        };
+        drop(connection);
+        Self::open(app, row).map(Some)
+    }
+
+    /// Opens the secrets of a row.
+    ///
+    /// # Errors
+    /// When one does not open.
+    pub(crate) fn open(app: &App, row: Instance) -> Result<Self, RegistryError> {
+        let instance = row.id;
+        let sealed = |source| RegistryError::Sealed { instance, source };
+        let key = app
+            .keys()
+            .unwrap(instance, &row.data_key_wrapped)
+            .map_err(sealed)?;
+        let target = match &row.database.address_sealed {
+            None => None,
+            Some(address) => {
+                let opened = key
+                    .open(&address_place(instance), address)
+                    .map_err(sealed)?;
+                let address = parse_stored(&opened, app)
+                    .map_err(|source| RegistryError::Address { instance, source })?;
+                Some(Target {
+                    instance,
+                    generation: row.database.generation,
+                    address: Arc::new(address),
+                })
+            }
+        };
+        Ok(Self { row, key, target })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> InstanceId {
+        self.row.id
+    }
+
+    /// Its name in addresses.
+    #[must_use]
+    pub const fn slug(&self) -> &Slug {
+        &self.row.slug
+    }
+
+    /// Where it stands in its life.
+    #[must_use]
+    pub const fn status(&self) -> InstanceStatus {
+        self.row.status
+    }
+
+    /// The registry row.
+    #[must_use]
+    pub const fn row(&self) -> &Instance {
+        &self.row
+    }
+
+    /// The key that seals its secrets.
+    #[must_use]
+    pub const fn key(&self) -> &DataKey {
+        &self.key
+    }
+
+    /// Its database, once it has one.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    /// The name that its bot goes by.
+    #[must_use]
+    pub fn display_name<'a>(&'a self, live: &'a LiveConfiguration) -> &'a str {
+        match live.display.bot_name.trim() {
+            "" => self.row.name.as_str(),
+            name => name,
+        }
+    }
+}
+
+/// Where an instance's database address is sealed.
+#[must_use]
+pub const fn address_place(instance: InstanceId) -> SealPlace {
+    SealPlace {
+        instance,
+        table: "chat_instances",
+        column: "database_address_sealed",
+        row: instance.as_uuid(),
+    }
+}
+
+/// Where the keys of an instance's Supabase project are sealed.
+#[must_use]
+pub const fn supabase_place(instance: InstanceId) -> SealPlace {
+    SealPlace {
+        instance,
+        table: "chat_instances",
+        column: "supabase_sealed",
+        row: instance.as_uuid(),
+    }
+}
+
+fn parse_stored(opened: &Zeroizing<Vec<u8>>, app: &App) -> Result<DatabaseAddress, AddressError> {
+    let text = SecretString::from(String::from_utf8_lossy(opened).into_owned());
+    DatabaseAddress::parse(text.expose_secret(), &app.settings().address_rules)
+}

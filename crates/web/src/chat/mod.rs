@@ -1,0 +1,24 @@
+//! The chat API: what the widget and the hosted page speak.
+
+mod configuration;
+mod dto;
+mod messages;
+mod problem;
+mod sessions;
+pub(crate) mod stream;
+
+use utoipa_axum::routes;
+
+use crate::http::routes::{Policy, Routes};
+
+/// Adds the chat API's routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes
+        .api(Policy::Public, routes!(configuration::get))
+        .api(Policy::Public, routes!(sessions::begin))
+        .api(Policy::Visitor, routes!(sessions::get))
+        .api(Policy::Visitor, routes!(messages::list, messages::send))
+        .api(Policy::Visitor, routes!(messages::stop))
+        .api(Policy::Visitor, routes!(messages::stream))
+        .api(Policy::Visitor, routes!(messages::feedback))
+}

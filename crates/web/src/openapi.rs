@@ -1,0 +1,65 @@
+//! The OpenAPI document: its beginning; the paths come from the routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use stoa_app::App;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Stoa",
+        description = "Chatbots for many clients, each on its own database. Errors are problem documents (RFC 9457) with a stable `code`; lists are `{data, next_cursor}`; times are RFC 3339 in UTC; money is in minor units.",
+        license(name = "AGPL-3.0-only")
+    ),
+    tags(
+        (name = "platform", description = "The owner's side: instances. `Authorization: Bearer <platform token>`."),
+        (name = "client", description = "One instance's side: its database, settings and documents. `Authorization: Bearer <client API key>`."),
+        (name = "chat", description = "What the widget and the hosted page speak. `Authorization: Bearer <session token>`."),
+        (name = "health", description = "For load balancers.")
+    )
+)]
+struct Document;
+
+/// The document without its paths.
+pub(crate) fn beginning() -> OpenApi {
+    let mut document = Document::openapi();
+    let components = document.components.get_or_insert_default();
+    for (name, what) in [
+        (
+            "platform_token",
+            "A platform API token, made by `stoa token create`.",
+        ),
+        (
+            "client_key",
+            "A client API key, made by `POST /api/platform/v1/instances/{id}/api-keys`.",
+        ),
+        (
+            "session_token",
+            "A chat session's token, from `POST /api/chat/v1/sessions`.",
+        ),
+    ] {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some(what.to_owned());
+        components.add_security_scheme(name, SecurityScheme::Http(scheme));
+    }
+    document
+}
+
+/// Serves the finished document.
+pub(crate) fn serve(router: Router<Arc<App>>, document: &OpenApi) -> Router<Arc<App>> {
+    let json: Arc<str> = document.to_json().unwrap_or_default().into();
+    router.route(
+        "/openapi.json",
+        get(move || async move {
+            (
+                [(axum::http::header::CONTENT_TYPE, "application/json")],
+                json.to_string(),
+            )
+        }),
+    )
+}
