@@ -248,6 +248,7 @@ mod tests {
     #[test]
     fn a_closed_directory_lets_only_its_owner_pass() {
         let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
         let meta = fs::metadata(dir.path()).unwrap();
         let owner = Account {
             name: "owner".into(),

@@ -1,15 +1,16 @@
-//! `with-postgres COMMAND…`: runs a command with a throwaway PostgreSQL of its own.
+//! `with-postgres [--data-dir DIR] COMMAND…`: runs a command with a PostgreSQL of its own.
 //!
 //! The command finds the superuser's address in `STOA_TEST_DATABASE_URL` and PostgreSQL's directory
 //! in `STOA_POSTGRES_DIR`. The server is stopped and everything removed when the command ends, also
-//! after SIGINT and SIGTERM. The exit status is the command's.
+//! after SIGINT and SIGTERM; with `--data-dir` the data is kept there. The exit status is the
+//! command's.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use stoa_domain::Random;
 use stoa_embedded_postgres::{Durability, EmbeddedPostgres, Settings};
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,11 +35,18 @@ type Failure = Box<dyn std::error::Error>;
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1).peekable();
+    let mut data_dir = None;
+    if arguments
+        .next_if(|argument| argument == "--data-dir")
+        .is_some()
+    {
+        data_dir = arguments.next().map(PathBuf::from);
+    }
     let Some(program) = arguments.next() else {
-        say("usage: with-postgres COMMAND [ARGUMENT…]");
+        say("usage: with-postgres [--data-dir DIR] COMMAND [ARGUMENT…]");
         return ExitCode::from(2);
     };
-    match run(program, arguments.collect()).await {
+    match run(data_dir, program, arguments.collect()).await {
         Ok(status) => ExitCode::from(code_of(status)),
         Err(failure) => {
             say(&format!("with-postgres: {}", chain(failure.as_ref())));
@@ -46,40 +55,65 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(program: OsString, arguments: Vec<OsString>) -> Result<ExitStatus, Failure> {
+async fn run(
+    data_dir: Option<PathBuf>,
+    program: OsString,
+    arguments: Vec<OsString>,
+) -> Result<ExitStatus, Failure> {
     // Listening first: a signal during the start must not leave a directory behind.
     let mut signals = Signals::listen()?;
-    remove_leftovers();
-    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
-    let mut settings = Settings::new(dir.path());
-    settings.binaries = env::var_os("STOA_POSTGRES_DIR").map(Into::into);
+    let Some(data_dir) = data_dir else {
+        remove_leftovers();
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let ended = serve(throwaway(dir.path()), program, arguments, &mut signals).await;
+        remove(dir)?;
+        return ended;
+    };
+    serve(Settings::new(data_dir), program, arguments, &mut signals).await
+}
+
+fn throwaway(dir: &Path) -> Settings {
+    let mut settings = Settings::new(dir);
     settings.durability = Durability::Throwaway;
+    // Test runners start many tests at once, each with pools of its own.
     settings.max_connections = 400;
+    settings
+}
+
+async fn serve(
+    mut settings: Settings,
+    program: OsString,
+    arguments: Vec<OsString>,
+    signals: &mut Signals,
+) -> Result<ExitStatus, Failure> {
+    settings.binaries = env::var_os("STOA_POSTGRES_DIR").map(Into::into);
     let random = Random::system();
     let postgres = tokio::select! {
         started = EmbeddedPostgres::start(settings, &random) => started?,
         number = signals.next() => return Ok(ExitStatus::from_raw(number)),
     };
-    let real_dir = postgres.data_dir().to_path_buf();
-
-    let ended = match command(&postgres, program.clone(), arguments).spawn() {
-        Ok(child) => wait(child, &mut signals).await,
+    let ended = match command(&postgres, &program, arguments).spawn() {
+        Ok(child) => wait(child, signals).await,
         Err(error) => Err(io::Error::new(
             error.kind(),
             format!("cannot run {}: {error}", program.display()),
         )),
     };
     postgres.stop().await?;
-    if real_dir != fs::canonicalize(dir.path())? || dir.path().is_symlink() {
-        fs::remove_file(dir.path())?;
-        fs::remove_dir_all(&real_dir)?;
-    } else {
-        dir.close()?;
-    }
     Ok(ended?)
 }
 
-fn command(postgres: &EmbeddedPostgres, program: OsString, arguments: Vec<OsString>) -> Command {
+/// Removes the directory, which a start as root may have made a link to where the data really is.
+fn remove(dir: TempDir) -> io::Result<()> {
+    if !dir.path().is_symlink() {
+        return dir.close();
+    }
+    let real = fs::canonicalize(dir.path())?;
+    fs::remove_file(dir.path())?;
+    fs::remove_dir_all(real)
+}
+
+fn command(postgres: &EmbeddedPostgres, program: &OsStr, arguments: Vec<OsString>) -> Command {
     let bin = postgres.bin_dir();
     let mut command = Command::new(program);
     command
