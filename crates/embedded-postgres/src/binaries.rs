@@ -7,8 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::EmbeddedError;
 use crate::account::Account;
+use crate::data_dir::CLUSTER;
+use crate::{EmbeddedError, cluster};
 
 /// Where `scripts/fetch-postgres` puts what it fetches, below the project's root.
 const FETCHED: &str = ".cache/postgres";
@@ -24,10 +25,52 @@ pub(crate) struct Binaries {
     pub(crate) major: u32,
 }
 
+/// A PostgreSQL that [`EmbeddedPostgres::start`](crate::EmbeddedPostgres::start) would run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The directory with `postgres` and `initdb`.
+    pub bin: PathBuf,
+    /// Its major version.
+    pub major: u32,
+}
+
+/// The PostgreSQL that would run in this data directory. Starts and writes nothing.
+///
+/// # Errors
+/// When there is none, or only one of another major version than the directory's cluster.
+pub fn installed(data_dir: &Path, binaries: Option<&Path>) -> Result<Installed, EmbeddedError> {
+    let account = Account::for_cluster(&data_dir.join(CLUSTER))?;
+    let Binaries { bin, major } = Binaries::fitting(data_dir, account.as_ref(), binaries)?;
+    Ok(Installed { bin, major })
+}
+
 impl Binaries {
+    /// The PostgreSQL to use, which must be of the version that made the cluster there is.
+    pub(crate) fn fitting(
+        data_dir: &Path,
+        account: Option<&Account>,
+        explicit: Option<&Path>,
+    ) -> Result<Self, EmbeddedError> {
+        let cluster = data_dir.join(CLUSTER);
+        let cluster_major = cluster::major(&cluster)?;
+        let binaries = Self::find(explicit, cluster_major, account)?;
+        match cluster_major {
+            Some(cluster_major) if cluster_major != binaries.major => {
+                Err(EmbeddedError::OtherMajorVersion {
+                    cluster,
+                    cluster_major,
+                    bin: binaries.bin,
+                    binaries_major: binaries.major,
+                    data_dir: data_dir.to_path_buf(),
+                })
+            }
+            _ => Ok(binaries),
+        }
+    }
+
     /// Finds the PostgreSQL to use: the one the caller named, else the fetched one, else the
     /// system's newest; and of those, one that fits the cluster that there is.
-    pub(crate) fn find(
+    fn find(
         explicit: Option<&Path>,
         cluster_major: Option<u32>,
         account: Option<&Account>,

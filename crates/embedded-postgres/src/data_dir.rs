@@ -10,6 +10,10 @@ use stoa_domain::Random;
 use crate::EmbeddedError;
 use crate::account::{Account, give};
 
+pub(crate) const CLUSTER: &str = "cluster";
+pub(crate) const PASSWORD_FILE: &str = "superuser-password";
+pub(crate) const PORT_FILE: &str = "port";
+
 /// Where root keeps data whose own place the server's user cannot reach.
 const RELOCATED: &str = "/var/lib/stoa";
 
@@ -28,7 +32,7 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Makes the directory if need be and takes it for this process.
     pub(crate) fn hold(path: &Path, random: &Random) -> Result<Self, EmbeddedError> {
-        let account = Account::for_cluster(&path.join("cluster"))?;
+        let account = Account::for_cluster(&path.join(CLUSTER))?;
         let base = make_base(path, account.as_ref(), random)?;
         let lock = lock(&base)?;
         Ok(Self {
@@ -49,15 +53,15 @@ impl DataDir {
     }
 
     pub(crate) fn cluster(&self) -> PathBuf {
-        self.base.join("cluster")
+        self.base.join(CLUSTER)
     }
 
     pub(crate) fn password_file(&self) -> PathBuf {
-        self.base.join("superuser-password")
+        self.base.join(PASSWORD_FILE)
     }
 
     pub(crate) fn port_file(&self) -> PathBuf {
-        self.base.join("port")
+        self.base.join(PORT_FILE)
     }
 
     pub(crate) fn log(&self) -> PathBuf {

@@ -137,6 +137,15 @@ pub enum EmbeddedError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// A database could not be made.
+    #[error("the embedded PostgreSQL did not make the database `{name}`")]
+    Database {
+        /// Its name.
+        name: String,
+        /// What the server said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
     /// The server does not end.
     #[error("PostgreSQL (process {pid}) did not stop in time")]
     DoesNotStop {

@@ -26,11 +26,14 @@ mod data_dir;
 mod error;
 mod port;
 mod postmaster;
+mod reach;
 mod readiness;
 mod running;
 mod server;
 mod settings;
 
+pub use binaries::{Installed, installed};
 pub use error::EmbeddedError;
+pub use reach::superuser_url_of_running;
 pub use running::EmbeddedPostgres;
 pub use settings::{Durability, Settings};

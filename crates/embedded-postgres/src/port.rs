@@ -48,7 +48,8 @@ pub(crate) fn choose(
     })
 }
 
-fn kept(file: &Path) -> Result<Option<u16>, EmbeddedError> {
+/// The port kept in `file`, if any.
+pub(crate) fn kept(file: &Path) -> Result<Option<u16>, EmbeddedError> {
     match fs::read_to_string(file) {
         Ok(text) => match text.trim().parse() {
             Ok(port) if port > 0 => Ok(Some(port)),

@@ -7,17 +7,16 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use stoa_domain::Random;
 
 use crate::binaries::{Binaries, command, has_setpriv};
-use crate::cluster::{self, SUPERUSER};
+use crate::cluster;
 use crate::data_dir::DataDir;
 use crate::postmaster::{self, MARK};
 use crate::readiness::Waiting;
 use crate::server::Server;
-use crate::{Durability, EmbeddedError, Settings, port};
+use crate::{Durability, EmbeddedError, Settings, port, reach};
 
 /// A log longer than this is set aside at the next start; one older log is kept.
 const LONG_LOG: u64 = 16 * 1024 * 1024;
@@ -42,7 +41,7 @@ impl EmbeddedPostgres {
     /// Whatever [`EmbeddedError`] describes; each says what to do.
     pub async fn start(settings: Settings, random: &Random) -> Result<Self, EmbeddedError> {
         let dir = DataDir::hold(&settings.data_dir, random)?;
-        let binaries = fitting_binaries(&dir, settings.binaries.as_deref())?;
+        let binaries = Binaries::fitting(dir.path(), dir.account(), settings.binaries.as_deref())?;
         let password = if dir.cluster().exists() {
             postmaster::make_way(&dir.cluster(), dir.account()).await?;
             cluster::read_password(&dir.password_file())?
@@ -92,12 +91,12 @@ impl EmbeddedPostgres {
     /// TLS, which the server does not speak.
     #[must_use]
     pub fn superuser_url(&self, database: &str) -> SecretString {
-        SecretString::from(format!(
-            "postgres://{SUPERUSER}:{}@127.0.0.1:{}/{}?sslmode=disable",
-            self.password.expose_secret(),
-            self.port,
-            utf8_percent_encode(database, NON_ALPHANUMERIC),
-        ))
+        reach::superuser_url(self.port, &self.password, database)
+    }
+
+    /// The superuser's password.
+    pub(crate) fn password(&self) -> &SecretString {
+        &self.password
     }
 
     /// The TCP port on 127.0.0.1.
@@ -147,23 +146,6 @@ impl EmbeddedPostgres {
     /// [`EmbeddedError::DoesNotStop`] when it is still there after more than a minute.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
         self.server.stop().await
-    }
-}
-
-fn fitting_binaries(dir: &DataDir, explicit: Option<&Path>) -> Result<Binaries, EmbeddedError> {
-    let cluster_major = cluster::major(&dir.cluster())?;
-    let binaries = Binaries::find(explicit, cluster_major, dir.account())?;
-    match cluster_major {
-        Some(cluster_major) if cluster_major != binaries.major => {
-            Err(EmbeddedError::OtherMajorVersion {
-                cluster: dir.cluster(),
-                cluster_major,
-                bin: binaries.bin,
-                binaries_major: binaries.major,
-                data_dir: dir.path().to_path_buf(),
-            })
-        }
-        _ => Ok(binaries),
     }
 }
 
