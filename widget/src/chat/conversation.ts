@@ -4,13 +4,14 @@
 import type { ChatApi } from "../api/client.ts";
 import { Problem } from "../api/problem.ts";
 import type { Rating, Session, StoredMessage } from "../api/types.ts";
+import { pause } from "./pause.ts";
 import type { SessionStore } from "./session-store.ts";
 import { type Trouble, troubleOf, troubleOfEvent } from "./trouble.ts";
-import { newTurn, runTurn, type Turn, type TurnChange } from "./turn.ts";
+import { ATTEMPTS, newTurn, runTurn, type Turn, type TurnChange } from "./turn.ts";
 import { uuid } from "./uuid.ts";
 
 export interface Listener {
-  /** What was said before; comes once, and again after nothing else. */
+  /** What was said before; comes at most once, first. */
   history(messages: StoredMessage[]): void;
   turnStarted(turn: Turn): void;
   turnChanged(turn: Turn, change: TurnChange): void;
@@ -161,23 +162,34 @@ export class Conversation {
     mayReplaceSession: boolean,
     emit: (change: TurnChange) => void,
   ): Promise<void> {
-    const session = this.#store.load() ?? (await this.#createSession());
+    const session = this.#store.load() ?? (await this.#createSession(signal, emit));
     try {
       await runTurn(this.#api, session, turn, signal, emit);
     } catch (error) {
       const gone = error instanceof Problem && troubleOf(error).kind === "expired";
       if (!gone || !mayReplaceSession || turn.answer.messageId) throw error;
       this.#store.forget();
-      const next = await this.#createSession();
+      const next = await this.#createSession(signal, emit);
       this.#listener.sessionReplaced();
       await runTurn(this.#api, next, turn, signal, emit);
     }
   }
 
-  async #createSession(): Promise<Session> {
+  /** Waits for the network as a turn does: the first message may be written offline, too. */
+  async #createSession(signal: AbortSignal, emit: (change: TurnChange) => void): Promise<Session> {
     const { instanceId, locale, pageUrl } = this.#options;
-    const session = await this.#api.createSession(instanceId, locale, pageUrl);
-    this.#store.save(session);
-    return session;
+    for (let failures = 0; ; ) {
+      try {
+        const session = await this.#api.createSession(instanceId, locale, pageUrl);
+        this.#store.save(session);
+        if (failures > 0) emit({ kind: "connected" });
+        return session;
+      } catch (error) {
+        failures += 1;
+        if (error instanceof Problem || signal.aborted || failures > ATTEMPTS) throw error;
+      }
+      emit({ kind: "reconnecting" });
+      await pause(failures, signal);
+    }
   }
 }

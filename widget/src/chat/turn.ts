@@ -8,7 +8,7 @@ import { Answer, type AnswerChange, GapInAnswer } from "./answer.ts";
 import { pause } from "./pause.ts";
 
 /** Attempts in a row without a single event before the visitor is asked. */
-const ATTEMPTS = 7;
+export const ATTEMPTS = 7;
 /** The server sends a comment every 10 s; this is two of them and some air. */
 const SILENCE_LIMIT = 25_000;
 

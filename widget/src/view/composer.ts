@@ -34,7 +34,7 @@ export class Composer {
     });
     this.#send = iconButton("send", words.say("send"), "stoa-primary");
     this.#send.type = "submit";
-    this.#stop = iconButton("stop", words.say("stop"), "stoa-primary");
+    this.#stop = iconButton("stop", words.say("stop"), "stoa-primary stoa-stop");
     this.#stop.hidden = true;
     this.element = el(
       "form",
