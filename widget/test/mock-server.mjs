@@ -140,7 +140,11 @@ class Mock {
       for (const answer of this.answers.values()) answer.stopped = true;
       return json(response, 202, {});
     }
-    if (request.method === "GET") return json(response, 200, { data: session.messages.map(stored), next_cursor: null });
+    if (request.method === "GET") {
+      const data = session.messages.map(stored);
+      if (this.overrides.newestFirst) data.reverse();
+      return json(response, 200, { data, next_cursor: null });
+    }
     return this.#ask(session, body, request, response);
   }
 
@@ -169,9 +173,9 @@ class Mock {
       if (status === 401) this.sessions.clear();
       return problem(response, status, code, headers);
     }
+    const question = { id: this.#id("q"), role: "user", content: body.content, created_at: new Date().toISOString() };
     const answer = this.#newAnswer(script);
     this.byKey.set(body.client_message_id, answer);
-    const question = { id: this.#id("q"), role: "user", content: body.content, created_at: new Date().toISOString() };
     session.messages.push(question, answer);
     return this.#stream(answer, "", response, script.cutAfter ?? Infinity);
   }

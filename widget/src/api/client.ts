@@ -49,10 +49,7 @@ export class ChatApi {
       if (!next) break;
       cursor = next;
     }
-    const first = all[0];
-    const last = all[all.length - 1];
-    if (first && last && first.createdAt > last.createdAt) all.reverse();
-    return all;
+    return oldestFirst(all);
   }
 
   /** Asks. `clientMessageId` makes it safe to send the same question again. */
@@ -119,4 +116,12 @@ export class ChatApi {
     }
     throw new Problem(response.status, body, response.headers);
   }
+}
+
+/** A conversation begins with a question: a list that ends with one came newest first. */
+function oldestFirst(messages: StoredMessage[]): StoredMessage[] {
+  const first = messages[0];
+  const last = messages[messages.length - 1];
+  if (!first || !last || first.role === "user") return messages;
+  return last.role === "user" && last.createdAt <= first.createdAt ? messages.reverse() : messages;
 }

@@ -175,6 +175,17 @@ test("after a reload an answer under way is joined again from its start", async 
   assert.ok(later.text.startsWith("Paragraph 1 of") && later.text.endsWith("Paragraph 40 of a long answer."));
 });
 
+test("the history comes oldest first, whichever way the server lists it", async () => {
+  await conversation.ask("How many days?");
+  for (const newestFirst of [false, true]) {
+    server.state.overrides = { newestFirst };
+    const later = new Recorder();
+    await new Conversation(api, store, { instanceId: INSTANCE, locale: "en", pageUrl: "" }, later).open();
+    assert.deepEqual(later.messages.map((message) => message.role), ["user", "assistant"]);
+  }
+  server.state.overrides = {};
+});
+
 test("a new conversation forgets the session", async () => {
   await conversation.ask("How many days?");
   conversation.startNew();
