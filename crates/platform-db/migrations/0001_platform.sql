@@ -280,6 +280,7 @@ CREATE UNIQUE INDEX jobs_key_taken ON stoa_platform.jobs (kind, unique_key)
     WHERE state IN ('queued', 'running');
 CREATE INDEX jobs_due ON stoa_platform.jobs (priority DESC, due_at, id)
     WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_running ON stoa_platform.jobs (due_at) WHERE state = 'running';
 CREATE INDEX jobs_instance ON stoa_platform.jobs (instance_id);
 CREATE INDEX jobs_finished ON stoa_platform.jobs (state, finished_at)
     WHERE state IN ('done', 'dead');

@@ -1,5 +1,6 @@
 //! Connecting to the platform database and bringing its schema up to date.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -36,10 +37,17 @@ fn migrator() -> Migrator {
 }
 
 /// The platform database: a small pool, cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PlatformDb {
     pool: PgPool,
+    // Its `Debug` shows the password, hence none is derived here.
     options: PgConnectOptions,
+}
+
+impl fmt::Debug for PlatformDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlatformDb(…)")
+    }
 }
 
 impl PlatformDb {
@@ -77,6 +85,10 @@ impl PlatformDb {
     pub async fn migrate(&self) -> Result<(), DbError> {
         // A connection of its own: migrations may take longer than the pool's statements may.
         let mut connection = self.single_connection().await?;
+        // `IF NOT EXISTS` gives notices at every start, which sqlx logs.
+        connection
+            .execute("SET client_min_messages = 'warning'; SET lock_timeout = '30s'")
+            .await?;
         let migrated = migrator().run_direct(None, &mut connection, false).await;
         // Closing also gives back the migration lock when a migration has failed.
         let closed = connection.close().await;

@@ -1,0 +1,17 @@
+//! The platform database's queries, each on a real PostgreSQL with a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers fail the test that uses them"
+)]
+
+mod audit_log;
+mod idempotency;
+mod instances;
+mod jobs;
+mod metering;
+mod people;
+mod schema;
+mod signals;
+mod support;
