@@ -1,9 +1,12 @@
 //! `stoa`: the command line, the server, and the embedded PostgreSQL under it.
 
+mod application;
 mod command_line;
 mod configuration;
 mod data_directory;
+mod databases;
 mod doctor;
+mod migrate;
 mod serve;
 mod telemetry;
 
@@ -17,6 +20,12 @@ use configuration::{Configuration, Environment};
 
 fn main() -> ExitCode {
     let command = match CommandLine::try_parse() {
+        // It speaks a protocol of its own and says by its status what became of the document.
+        Ok(CommandLine {
+            command: Command::ExtractDocument,
+        }) => {
+            return stoa_knowledge::child_main(std::io::stdin().lock(), std::io::stdout().lock());
+        }
         Ok(CommandLine { command }) => command,
         Err(shown) if !shown.use_stderr() => {
             return exit(output::print(&shown.render().to_string()));
@@ -41,7 +50,11 @@ fn exit(result: Result<(), Failure>) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::ExtractDocument => Ok(()),
+        Command::Openapi => output::print(&stoa_web::openapi_json()),
         Command::Completions { shell } => command_line::completions(shell),
+        Command::Serve => in_runtime(serve::run()),
+        Command::Migrate => in_runtime(migrate::run()),
         Command::Doctor(output) => in_runtime(doctor::run(output)),
     }
 }

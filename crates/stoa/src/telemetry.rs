@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged where `RUST_LOG` says nothing.
-const DEFAULT_FILTER: &str = "info";
+const DEFAULT_FILTER: &str = "info,sqlx=warn";
 
 /// How the log looks and how much it says.
 #[derive(Debug, Default)]

@@ -25,14 +25,23 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the server: pages, APIs and background work
+    Serve,
+    /// Bring the platform database up to date
+    Migrate,
     /// Check configuration, databases, keys and clocks, and say how to mend what fails
     Doctor(OutputArguments),
+    /// Print the OpenAPI 3.1 document
+    Openapi,
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
         #[arg(value_enum)]
         shell: CompletionShell,
     },
+    /// Read a document on standard input; what a server starts in a process of its own
+    #[command(hide = true)]
+    ExtractDocument,
 }
 
 /// The shells whose completions are kept working.
