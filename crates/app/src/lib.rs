@@ -9,17 +9,23 @@ mod contents;
 mod database;
 mod registry;
 mod turns;
+mod work;
 
 pub mod access;
 pub mod chat;
+pub mod documents;
 pub mod live_configuration;
 pub mod meter;
 pub mod passwords;
+pub mod search;
 pub mod signals;
+pub mod start;
 
 pub use app::{App, Parts, Settings};
 pub use contents::Contents;
 pub use database::DatabaseError;
 pub use registry::{Registered, RegistryError};
+pub use start::{Options, StartError};
+pub use work::{JobError, run_due};
 pub use stoa_client_db::{ClientDbError, Cursor, Page, PageRequest};
 pub use stoa_platform_db::DbError as PlatformDbError;

@@ -14,6 +14,7 @@ use stoa_platform_db::instances::{self, SweepRule};
 use super::replay::STALE_AFTER;
 use crate::App;
 use crate::database::DatabaseError;
+use crate::documents::indexing;
 use crate::meter::{self, Metered};
 use crate::registry::{Registered, RegistryError};
 
@@ -79,6 +80,7 @@ async fn sweep(app: &App, instance: InstanceId) -> Result<(), SweepError> {
         return Ok(());
     };
     close_deserted(app, &registered).await?;
+    indexing::requeue_lost(app, &registered).await?;
     let since = registered
         .row()
         .swept_at

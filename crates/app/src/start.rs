@@ -1,0 +1,134 @@
+//! From configuration to a running [`App`].
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use stoa_ai::Ai;
+use stoa_client_db::provision::ManagedCluster;
+use stoa_client_db::{AddressError, AddressRules, ClientDatabases, PoolSettings};
+use stoa_domain::seal::{MasterKeyRing, SealError};
+use stoa_domain::{Clock, Random};
+use stoa_knowledge::ChildSettings;
+use stoa_outbound::{AddressPolicy, Outbound};
+use stoa_platform_db::{DbError, PlatformDb, instances};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::app::{Parts, Settings};
+use crate::chat::sweep;
+use crate::passwords::PasswordError;
+use crate::{App, signals, work};
+
+/// What the operator configured.
+pub struct Options {
+    /// The platform's database.
+    pub platform_url: SecretString,
+    /// How many connections to it this process may hold.
+    pub platform_connections: u32,
+    /// The master keys.
+    pub keys: MasterKeyRing,
+    /// The cluster that managed client databases are created on.
+    pub managed_url: Option<SecretString>,
+    /// Which private addresses clients may use.
+    pub allowed_hosts: AddressPolicy,
+    /// The address people see.
+    pub public_url: Url,
+    /// The origin of the hosted chat and the widget's frame.
+    pub chat_url: Url,
+    /// Whether a client's database may not live in the platform's.
+    pub platform_isolation: bool,
+    /// Whether a client's database must carry its instance's marker.
+    pub client_isolation: bool,
+    /// The program that reads documents in a process of its own.
+    pub extractor: ChildSettings,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+/// Why the program did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The platform's database.
+    #[error("the platform database cannot be used")]
+    Platform(#[from] DbError),
+    /// The managed cluster's address.
+    #[error("STOA_MANAGED_DATABASE_URL is not understood")]
+    ManagedAddress(#[source] AddressError),
+    /// The key ring lacks a key, or holds another one under its name.
+    #[error("the master keys cannot open what is stored: {0}")]
+    Keys(SealError),
+    /// Argon2 refused its parameters.
+    #[error("passwords cannot be hashed")]
+    Passwords(#[from] PasswordError),
+}
+
+/// Connects, migrates the platform's database, and proves that the keys open what is stored.
+/// Nothing runs in the background yet: see [`background`].
+///
+/// # Errors
+/// What is wrong, so that it can be mended.
+pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
+    let platform = PlatformDb::connect(&options.platform_url, options.platform_connections).await?;
+    platform.migrate().await?;
+    prove_keys(&platform, &options.keys).await?;
+    let tasks = TaskTracker::new();
+    let address_rules = AddressRules::new(options.allowed_hosts.clone());
+    let outbound = Outbound::new(options.allowed_hosts);
+    let managed = options
+        .managed_url
+        .map(|url| ManagedCluster::new(url.expose_secret(), outbound.clone(), tasks.clone()))
+        .transpose()
+        .map_err(StartError::ManagedAddress)?;
+    let pools = PoolSettings { marker_required: options.client_isolation, ..PoolSettings::default() };
+    let parts = Parts {
+        settings: Settings {
+            public_url: options.public_url,
+            chat_url: options.chat_url,
+            platform_isolation: options.platform_isolation,
+            address_rules,
+            managed,
+            extractor: options.extractor,
+        },
+        clients: ClientDatabases::new(outbound.clone(), pools, tasks.clone()),
+        ai: Ai::new(outbound.clone()),
+        platform,
+        platform_url: options.platform_url,
+        keys: options.keys,
+        outbound,
+        clock: options.clock,
+        random: options.random,
+        tasks,
+        shutdown: CancellationToken::new(),
+    };
+    Ok(App::new(parts)?)
+}
+
+/// A ring that cannot open what is stored would leave every client without its database, so it is
+/// found out before anything is served.
+async fn prove_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), StartError> {
+    let mut connection = platform.acquire().await?;
+    for (instance, wrapped) in instances::wrapped_keys(&mut connection).await? {
+        keys.unwrap(instance, &wrapped).map_err(StartError::Keys)?;
+    }
+    Ok(())
+}
+
+/// Starts what runs beside requests: signals and housekeeping; with `workers` also the queue and
+/// the sweep.
+///
+/// # Errors
+/// When the platform's database cannot be listened to.
+pub async fn background(app: &Arc<App>, workers: bool) -> Result<(), DbError> {
+    signals::start(app).await?;
+    let databases = app.clients().clone();
+    let shutdown = app.shutdown().clone();
+    app.tasks().spawn(async move { databases.keep_house(shutdown).await });
+    if workers {
+        app.tasks().spawn(sweep::run(Arc::clone(app)));
+        work::start(app);
+    }
+    Ok(())
+}
