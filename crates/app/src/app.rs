@@ -15,6 +15,7 @@ use stoa_outbound::Outbound;
 use stoa_platform_db::signals::{self, Signal};
 use stoa_platform_db::{DbError, PlatformDb, instances};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -204,8 +205,8 @@ impl App {
     }
 
     /// Resolves when there may be background work.
-    pub(crate) async fn woken(&self) {
-        self.work.notified().await;
+    pub(crate) fn woken(&self) -> Notified<'_> {
+        self.work.notified()
     }
 
     /// Notes on the platform's side that an instance is talked to, at most once a minute.

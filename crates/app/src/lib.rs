@@ -26,6 +26,6 @@ pub use contents::Contents;
 pub use database::DatabaseError;
 pub use registry::{Registered, RegistryError};
 pub use start::{Options, StartError};
-pub use work::{JobError, run_due};
 pub use stoa_client_db::{ClientDbError, Cursor, Page, PageRequest};
 pub use stoa_platform_db::DbError as PlatformDbError;
+pub use work::{JobError, run_due};

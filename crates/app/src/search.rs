@@ -20,7 +20,6 @@ pub async fn search(
     top_k: Option<u16>,
 ) -> Result<Vec<Hit>, DatabaseError> {
     let contents = app.contents(caller.registered()).await?;
-    let connection = app.checkout(caller.registered()).await?;
     let top_k = top_k.unwrap_or_else(|| u16::from(contents.instructions.top_k));
-    Ok(retrieval::find(app, &contents, &connection, question, top_k).await?)
+    retrieval::find(app, &contents, caller.registered(), question, top_k).await
 }

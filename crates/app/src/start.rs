@@ -82,7 +82,10 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
         .map(|url| ManagedCluster::new(url.expose_secret(), outbound.clone(), tasks.clone()))
         .transpose()
         .map_err(StartError::ManagedAddress)?;
-    let pools = PoolSettings { marker_required: options.client_isolation, ..PoolSettings::default() };
+    let pools = PoolSettings {
+        marker_required: options.client_isolation,
+        ..PoolSettings::default()
+    };
     let parts = Parts {
         settings: Settings {
             public_url: options.public_url,
@@ -125,7 +128,8 @@ pub async fn background(app: &Arc<App>, workers: bool) -> Result<(), DbError> {
     signals::start(app).await?;
     let databases = app.clients().clone();
     let shutdown = app.shutdown().clone();
-    app.tasks().spawn(async move { databases.keep_house(shutdown).await });
+    app.tasks()
+        .spawn(async move { databases.keep_house(shutdown).await });
     if workers {
         app.tasks().spawn(sweep::run(Arc::clone(app)));
         work::start(app);

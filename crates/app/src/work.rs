@@ -46,7 +46,9 @@ pub async fn run_due(app: &Arc<App>) -> Result<usize, DbError> {
     let mut done = 0;
     loop {
         let jobs = claim(app, 1, &[]).await?;
-        let Some(job) = jobs.into_iter().next() else { return Ok(done) };
+        let Some(job) = jobs.into_iter().next() else {
+            return Ok(done);
+        };
         carry_out(app, &job).await;
         done += 1;
     }
@@ -77,8 +79,12 @@ async fn look_for_work(app: Arc<App>) {
 
 /// Takes one job if there is a place and a job; true when it is worth looking again at once.
 async fn take(app: &Arc<App>, places: &Arc<Semaphore>, busy: &Arc<Busy>) -> Result<bool, DbError> {
-    let Ok(place) = Arc::clone(places).try_acquire_owned() else { return Ok(false) };
-    let Some(job) = claim(app, 1, &busy.list()).await?.into_iter().next() else { return Ok(false) };
+    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        return Ok(false);
+    };
+    let Some(job) = claim(app, 1, &busy.list()).await?.into_iter().next() else {
+        return Ok(false);
+    };
     let share = busy.enter(job.instance);
     let worker = Arc::clone(app);
     app.tasks().spawn(async move {
@@ -90,7 +96,13 @@ async fn take(app: &Arc<App>, places: &Arc<Semaphore>, busy: &Arc<Busy>) -> Resu
 }
 
 async fn claim(app: &App, limit: i64, busy: &[InstanceId]) -> Result<Vec<Job>, DbError> {
-    let claim = Claim { kinds: &KINDS, worker: "stoa", lease: LEASE, limit, busy };
+    let claim = Claim {
+        kinds: &KINDS,
+        worker: "stoa",
+        lease: LEASE,
+        limit,
+        busy,
+    };
     let mut connection = app.platform().acquire().await?;
     jobs::claim(&mut connection, &claim, app.clock().now()).await
 }
@@ -114,7 +126,9 @@ async fn carry_out(app: &Arc<App>, job: &Job) {
 async fn perform(app: &Arc<App>, job: &Job) -> Result<(), JobError> {
     match job.kind.as_str() {
         indexing::KIND => indexing::perform(app, job).await,
-        other => Err(JobError::Hopeless(format!("this version does not know jobs of the kind {other}"))),
+        other => Err(JobError::Hopeless(format!(
+            "this version does not know jobs of the kind {other}"
+        ))),
     }
 }
 
@@ -122,7 +136,9 @@ async fn perform(app: &Arc<App>, job: &Job) -> Result<(), JobError> {
 async fn keep_alive(app: &App, job: &Job) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        let Ok(mut connection) = app.platform().acquire().await else { continue };
+        let Ok(mut connection) = app.platform().acquire().await else {
+            continue;
+        };
         match jobs::heartbeat(&mut connection, job.held, LEASE, app.clock().now()).await {
             Ok(true) => {}
             Ok(false) => return,
@@ -158,14 +174,23 @@ struct Busy(Mutex<Vec<InstanceId>>);
 
 impl Busy {
     fn list(&self) -> Vec<InstanceId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn enter(self: &Arc<Self>, instance: Option<InstanceId>) -> Share {
         if let Some(instance) = instance {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(instance);
         }
-        Share { busy: Arc::clone(self), instance }
+        Share {
+            busy: Arc::clone(self),
+            instance,
+        }
     }
 }
 

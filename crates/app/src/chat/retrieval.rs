@@ -1,12 +1,14 @@
 //! Finding the passages that an answer is drawn from.
 
+use stoa_client_db::TextSearchConfiguration;
 use stoa_client_db::search::{self, Hit, QueryEmbedding, SearchQuery};
-use stoa_client_db::{ClientConnection, ClientDbError, TextSearchConfiguration};
 
 use super::event::Source;
 use super::prompt;
 use crate::App;
 use crate::contents::Contents;
+use crate::database::DatabaseError;
+use crate::registry::Registered;
 
 /// How many characters of a question are searched for.
 const QUESTION_CHARACTERS: usize = 2_000;
@@ -16,27 +18,31 @@ const QUESTION_CHARACTERS: usize = 2_000;
 /// Without an embedding model, or when the provider does not embed, the search is by words alone:
 /// a worse answer is better than none.
 ///
+/// No connection is held while the question is embedded.
+///
 /// # Errors
 /// When the client's database fails.
 pub async fn find(
     app: &App,
     contents: &Contents,
-    connection: &ClientConnection,
+    registered: &Registered,
     question: &str,
     top_k: u16,
-) -> Result<Vec<Hit>, ClientDbError> {
+) -> Result<Vec<Hit>, DatabaseError> {
     let question: String = question.chars().take(QUESTION_CHARACTERS).collect();
-    let vector = embed(app, contents, connection, &question).await;
+    let vector = embed(app, contents, registered, &question).await;
     let embedding = vector
         .as_ref()
         .map(|(model, vector)| QueryEmbedding { vector, model });
+    let configuration = text_search(contents);
     let query = SearchQuery {
         text: &question,
         embedding,
         top_k,
-        configuration: text_search(contents),
+        configuration,
     };
-    search::hybrid(connection, &query).await
+    let connection = app.checkout(registered).await?;
+    Ok(search::hybrid(&connection, &query).await?)
 }
 
 /// The text search configuration of the instance's language.
@@ -49,12 +55,10 @@ pub fn text_search(contents: &Contents) -> TextSearchConfiguration {
 async fn embed(
     app: &App,
     contents: &Contents,
-    connection: &ClientConnection,
+    registered: &Registered,
     question: &str,
 ) -> Option<(String, Vec<f32>)> {
-    if !connection.has_vectors() {
-        return None;
-    }
+    registered.row().database.facts.pgvector.as_ref()?;
     let (endpoint, model) = contents.embedding_endpoint()?;
     match app
         .ai()

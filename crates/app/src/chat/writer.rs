@@ -123,13 +123,12 @@ impl Writer {
     }
 
     async fn find_sources(&self) -> Result<Vec<Source>, DatabaseError> {
-        let connection = self.app.checkout(&self.registered).await?;
         let instructions = &self.contents.instructions;
         let top_k = u16::from(instructions.top_k);
         let hits = retrieval::find(
             &self.app,
             &self.contents,
-            &connection,
+            &self.registered,
             &self.question,
             top_k,
         )

@@ -8,7 +8,9 @@ use stoa_client_db::chunks::{self, NewChunk, NewChunks};
 use stoa_client_db::documents::{self, Document};
 use stoa_client_db::{ClientDbError, PageRequest};
 use stoa_domain::{ChunkId, DocumentId, DocumentStatus, InstanceId, JobId};
-use stoa_knowledge::{ExtractError, Kind, Limits, Passage, Prepared, SplitSettings, prepare_in_child};
+use stoa_knowledge::{
+    ExtractError, Kind, Limits, Passage, Prepared, SplitSettings, prepare_in_child,
+};
 use stoa_platform_db::DbError;
 use stoa_platform_db::jobs::{self, Job, NewJob};
 
@@ -60,14 +62,27 @@ pub(crate) async fn enqueue(
 /// Queues what a crash left without a job.
 pub(crate) async fn requeue_lost(app: &App, registered: &Registered) -> Result<(), DatabaseError> {
     let before = app.clock().now() - LOST_AFTER;
-    let page = PageRequest { limit: 200, after: None };
-    for status in [DocumentStatus::Queued, DocumentStatus::Extracting, DocumentStatus::Embedding] {
+    let page = PageRequest {
+        limit: 200,
+        after: None,
+    };
+    for status in [
+        DocumentStatus::Queued,
+        DocumentStatus::Extracting,
+        DocumentStatus::Embedding,
+    ] {
         let unfinished = {
             let connection = app.checkout(registered).await?;
             documents::list(&connection, Some(status), &page).await?
         };
-        for document in unfinished.data.into_iter().filter(|document| document.updated_at < before) {
-            if let Err(error) = enqueue(app, registered.id(), document.id, document.generation).await {
+        for document in unfinished
+            .data
+            .into_iter()
+            .filter(|document| document.updated_at < before)
+        {
+            if let Err(error) =
+                enqueue(app, registered.id(), document.id, document.generation).await
+            {
                 tracing::error!(%error, "a document's indexing could not be queued again");
             }
         }
@@ -100,19 +115,34 @@ impl From<ClientDbError> for Obstacle {
 impl From<ExtractError> for Obstacle {
     fn from(error: ExtractError) -> Self {
         let said = error.to_string();
-        if error.retryable() { Self::Passing(said) } else { Self::Lasting(said) }
+        if error.retryable() {
+            Self::Passing(said)
+        } else {
+            Self::Lasting(said)
+        }
     }
 }
 
 /// Does the job.
 pub(crate) async fn perform(app: &Arc<App>, job: &Job) -> Result<(), JobError> {
     let hopeless = |what: &str| JobError::Hopeless(what.to_owned());
-    let payload: Payload =
-        serde_json::from_value(job.payload.clone()).map_err(|_| hopeless("the payload is not understood"))?;
-    let instance = job.instance.ok_or_else(|| hopeless("the job names no instance"))?;
-    let registered = app.registered(instance).await.map_err(|error| JobError::Retry(error.to_string()))?;
-    let Some(registered) = registered else { return Ok(()) };
-    let indexing = Indexing { app, registered: &registered, payload: &payload };
+    let payload: Payload = serde_json::from_value(job.payload.clone())
+        .map_err(|_| hopeless("the payload is not understood"))?;
+    let instance = job
+        .instance
+        .ok_or_else(|| hopeless("the job names no instance"))?;
+    let registered = app
+        .registered(instance)
+        .await
+        .map_err(|error| JobError::Retry(error.to_string()))?;
+    let Some(registered) = registered else {
+        return Ok(());
+    };
+    let indexing = Indexing {
+        app,
+        registered: &registered,
+        payload: &payload,
+    };
     match indexing.run().await {
         Ok(()) | Err(Obstacle::Moot) => Ok(()),
         Err(Obstacle::Passing(why)) if job.attempt < job.max_attempts => Err(JobError::Retry(why)),
@@ -138,13 +168,17 @@ impl Indexing<'_> {
 
     async fn read(&self) -> Result<(Document, Vec<u8>), Obstacle> {
         let connection = self.app.checkout(self.registered).await?;
-        let document = documents::find(&connection, self.payload.document).await?.ok_or(Obstacle::Moot)?;
-        let content = documents::content(&connection, document.id).await?.ok_or(Obstacle::Moot)?;
+        let document = documents::find(&connection, self.payload.document)
+            .await?
+            .ok_or(Obstacle::Moot)?;
+        let content = documents::content(&connection, document.id)
+            .await?
+            .ok_or(Obstacle::Moot)?;
         drop(connection);
         self.move_to(DocumentStatus::Extracting, None).await?;
-        let bytes = content
-            .content
-            .ok_or_else(|| Obstacle::Lasting("The document's original bytes are not there.".into()))?;
+        let bytes = content.content.ok_or_else(|| {
+            Obstacle::Lasting("The document's original bytes are not there.".into())
+        })?;
         Ok((document, bytes))
     }
 
@@ -152,7 +186,12 @@ impl Indexing<'_> {
         let kind = Kind::ALL
             .into_iter()
             .find(|kind| kind.media_type() == document.media_type)
-            .ok_or_else(|| Obstacle::Lasting(format!("Documents of the type {} are not read.", document.media_type)))?;
+            .ok_or_else(|| {
+                Obstacle::Lasting(format!(
+                    "Documents of the type {} are not read.",
+                    document.media_type
+                ))
+            })?;
         let program = &self.app.settings().extractor;
         let (split, limits) = (SplitSettings::default(), Limits::default());
         Ok(prepare_in_child(program, kind, bytes, &split, &limits).await?)
@@ -164,7 +203,9 @@ impl Indexing<'_> {
         contents: &Contents,
         passages: &[Passage],
     ) -> Result<Option<(String, Vec<Vec<f32>>)>, Obstacle> {
-        let Some((endpoint, model)) = contents.embedding_endpoint() else { return Ok(None) };
+        let Some((endpoint, model)) = contents.embedding_endpoint() else {
+            return Ok(None);
+        };
         if !self.app.checkout(self.registered).await?.has_vectors() {
             return Ok(None);
         }
@@ -174,7 +215,11 @@ impl Indexing<'_> {
             Ok(vectors) => Ok(Some((model.to_owned(), vectors))),
             Err(error) => {
                 let said = format!("The passages could not be embedded: {error}.");
-                Err(if error.retryable() { Obstacle::Passing(said) } else { Obstacle::Lasting(said) })
+                Err(if error.retryable() {
+                    Obstacle::Passing(said)
+                } else {
+                    Obstacle::Lasting(said)
+                })
             }
         }
     }
@@ -186,7 +231,9 @@ impl Indexing<'_> {
         vectors: Option<(String, Vec<Vec<f32>>)>,
     ) -> Result<(), Obstacle> {
         let headings: Vec<String> = passages.iter().map(Passage::heading_path).collect();
-        let (model, vectors) = vectors.map_or((None, Vec::new()), |(model, vectors)| (Some(model), vectors));
+        let (model, vectors) = vectors.map_or((None, Vec::new()), |(model, vectors)| {
+            (Some(model), vectors)
+        });
         let chunks: Vec<NewChunk<'_>> = passages
             .iter()
             .zip(&headings)
@@ -209,14 +256,22 @@ impl Indexing<'_> {
             now: self.app.clock().now(),
         };
         let mut connection = self.app.checkout(self.registered).await?;
-        if chunks::replace_all(&mut connection, &new).await? { Ok(()) } else { Err(Obstacle::Moot) }
+        if chunks::replace_all(&mut connection, &new).await? {
+            Ok(())
+        } else {
+            Err(Obstacle::Moot)
+        }
     }
 
     async fn move_to(&self, status: DocumentStatus, error: Option<&str>) -> Result<(), Obstacle> {
-        let Payload { document, generation } = *self.payload;
+        let Payload {
+            document,
+            generation,
+        } = *self.payload;
         let connection = self.app.checkout(self.registered).await?;
         let now = self.app.clock().now();
-        let moved = documents::set_status(&connection, document, generation, status, error, now).await?;
+        let moved =
+            documents::set_status(&connection, document, generation, status, error, now).await?;
         if moved { Ok(()) } else { Err(Obstacle::Moot) }
     }
 

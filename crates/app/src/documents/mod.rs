@@ -120,14 +120,20 @@ pub async fn add(
         created_at: app.clock().now(),
     };
     documents::insert(&connection, &new).await?;
-    let document = documents::find(&connection, id).await?.ok_or(DocumentError::NotFound)?;
+    let document = documents::find(&connection, id)
+        .await?
+        .ok_or(DocumentError::NotFound)?;
     indexing::enqueue(app, caller.instance(), id, document.generation).await?;
     Ok(document)
 }
 
 fn examine(content: NewContent, title: Option<String>) -> Result<Examined, DocumentError> {
     let examined = match content {
-        NewContent::File { name, media_type, bytes } => {
+        NewContent::File {
+            name,
+            media_type,
+            bytes,
+        } => {
             let kind = detect(name.as_deref(), media_type.as_deref(), &bytes)
                 .map_err(DocumentError::Unreadable)?;
             let title = title.or_else(|| name.as_deref().map(title_of_name));
@@ -165,7 +171,9 @@ fn check(examined: &Examined) -> Result<(), DocumentError> {
         return invalid("title", format!("1 to {LONGEST_TITLE} characters"));
     }
     if examined.bytes.len() > LARGEST_DOCUMENT {
-        return Err(DocumentError::Unreadable(ExtractError::TooLarge { limit_bytes: LARGEST_DOCUMENT }));
+        return Err(DocumentError::Unreadable(ExtractError::TooLarge {
+            limit_bytes: LARGEST_DOCUMENT,
+        }));
     }
     if examined.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(DocumentError::Unreadable(ExtractError::Empty));
@@ -176,17 +184,31 @@ fn check(examined: &Examined) -> Result<(), DocumentError> {
 /// A file's name without its ending, as a title: the name is text and never becomes a path.
 fn title_of_name(name: &str) -> String {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let readable: String = stem.chars().filter(|c| !c.is_control()).take(LONGEST_TITLE).collect();
-    if readable.trim().is_empty() { "Untitled".into() } else { readable }
+    let readable: String = stem
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_TITLE)
+        .collect();
+    if readable.trim().is_empty() {
+        "Untitled".into()
+    } else {
+        readable
+    }
 }
 
 /// The document with this id.
 ///
 /// # Errors
 /// When there is none, or the client's database fails.
-pub async fn find(app: &App, caller: &ClientCaller, id: DocumentId) -> Result<Document, DocumentError> {
+pub async fn find(
+    app: &App,
+    caller: &ClientCaller,
+    id: DocumentId,
+) -> Result<Document, DocumentError> {
     let connection = app.checkout(caller.registered()).await?;
-    documents::find(&connection, id).await?.ok_or(DocumentError::NotFound)
+    documents::find(&connection, id)
+        .await?
+        .ok_or(DocumentError::NotFound)
 }
 
 /// Documents, newest first.
@@ -213,7 +235,9 @@ pub async fn content(
     id: DocumentId,
 ) -> Result<DocumentContent, DocumentError> {
     let connection = app.checkout(caller.registered()).await?;
-    documents::content(&connection, id).await?.ok_or(DocumentError::NotFound)
+    documents::content(&connection, id)
+        .await?
+        .ok_or(DocumentError::NotFound)
 }
 
 /// Removes a document and its passages.
@@ -222,20 +246,30 @@ pub async fn content(
 /// When there is no such document, or the client's database fails.
 pub async fn delete(app: &App, caller: &ClientCaller, id: DocumentId) -> Result<(), DocumentError> {
     let connection = app.checkout(caller.registered()).await?;
-    if documents::delete(&connection, id).await? { Ok(()) } else { Err(DocumentError::NotFound) }
+    if documents::delete(&connection, id).await? {
+        Ok(())
+    } else {
+        Err(DocumentError::NotFound)
+    }
 }
 
 /// Queues a document to be indexed again; its passages stay in use until the new ones are there.
 ///
 /// # Errors
 /// When there is no such document, or a database fails.
-pub async fn reindex(app: &App, caller: &ClientCaller, id: DocumentId) -> Result<Document, DocumentError> {
+pub async fn reindex(
+    app: &App,
+    caller: &ClientCaller,
+    id: DocumentId,
+) -> Result<Document, DocumentError> {
     let connection = app.checkout(caller.registered()).await?;
     app.note_activity(caller.instance()).await?;
     let generation = documents::requeue(&connection, id, app.clock().now()).await?;
     let generation = generation.ok_or(DocumentError::NotFound)?;
     indexing::enqueue(app, caller.instance(), id, generation).await?;
-    documents::find(&connection, id).await?.ok_or(DocumentError::NotFound)
+    documents::find(&connection, id)
+        .await?
+        .ok_or(DocumentError::NotFound)
 }
 
 #[cfg(test)]
@@ -245,22 +279,43 @@ mod tests {
     #[test]
     fn a_name_becomes_a_title_and_nothing_else() {
         assert_eq!(title_of_name("returns policy.md"), "returns policy");
-        assert_eq!(title_of_name("../../etc/passwd"), "../../etc/passwd".rsplit_once('.').unwrap().0);
+        assert_eq!(
+            title_of_name("../../etc/passwd"),
+            "../../etc/passwd".rsplit_once('.').unwrap().0
+        );
         assert_eq!(title_of_name("\u{0}.txt"), "Untitled");
     }
 
     #[test]
     fn a_curated_answer_is_a_document_headed_by_its_question() {
-        let content = NewContent::Question { question: "Open?\nToday?".into(), answer: "Yes.".into() };
+        let content = NewContent::Question {
+            question: "Open?\nToday?".into(),
+            answer: "Yes.".into(),
+        };
         let examined = examine(content, None).unwrap();
-        assert_eq!(String::from_utf8(examined.bytes).unwrap(), "# Open? Today?\n\nYes.");
+        assert_eq!(
+            String::from_utf8(examined.bytes).unwrap(),
+            "# Open? Today?\n\nYes."
+        );
     }
 
     #[test]
     fn blanks_and_endless_titles_are_refused() {
-        let blank = NewContent::Text { title: "t".into(), text: " \n".into() };
-        assert!(matches!(examine(blank, None), Err(DocumentError::Unreadable(ExtractError::Empty))));
-        let untitled = NewContent::Text { title: " ".into(), text: "x".into() };
-        assert!(matches!(examine(untitled, None), Err(DocumentError::Invalid { field: "title", .. })));
+        let blank = NewContent::Text {
+            title: "t".into(),
+            text: " \n".into(),
+        };
+        assert!(matches!(
+            examine(blank, None),
+            Err(DocumentError::Unreadable(ExtractError::Empty))
+        ));
+        let untitled = NewContent::Text {
+            title: " ".into(),
+            text: "x".into(),
+        };
+        assert!(matches!(
+            examine(untitled, None),
+            Err(DocumentError::Invalid { field: "title", .. })
+        ));
     }
 }
