@@ -4,6 +4,7 @@
 //! handler extracts, makes one use-case call and answers.
 
 mod chat;
+mod documents;
 mod health;
 mod http;
 mod live_configuration;
@@ -67,7 +68,8 @@ fn all_routes() -> Routes {
             "/assets/{name}",
             get(assets::serve),
         );
-    chat::add(routes)
+    let routes = chat::add(routes);
+    documents::add(routes)
 }
 
 async fn no_route() -> Problem {

@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use stoa_client_db::documents::{self, NewDocument};
 use stoa_client_db::{ClientDbError, Page, PageRequest};
 use stoa_domain::{DocumentId, DocumentSource, DocumentStatus};
-use stoa_knowledge::{ExtractError, Kind, detect};
+pub use stoa_knowledge::ExtractError;
+use stoa_knowledge::{Kind, detect};
 use stoa_platform_db::DbError;
 
 pub use stoa_client_db::documents::{Document, DocumentContent};
