@@ -1,6 +1,6 @@
 //! A database address, from text that a client wrote to a structure that cannot be wrong.
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use stoa_outbound::AddressPolicy;
 
@@ -8,6 +8,13 @@ use stoa_outbound::AddressPolicy;
 const LONGEST_ADDRESS: usize = 2_048;
 /// The longest name of a role or database that PostgreSQL keeps.
 const LONGEST_NAME: usize = 63;
+
+/// What is escaped in a URL: all but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Where a client's database is and how to sign in. Secret as a whole: no `Display`, no
 /// `Serialize`, and its `Debug` hides user and password.
@@ -218,7 +225,7 @@ impl DatabaseAddress {
     /// The whole address as a URL, to be sealed or handed to its owner.
     #[must_use]
     pub fn to_secret_url(&self) -> SecretString {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let encode = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
         let password = match &self.password {
             Some(password) => format!(":{}", encode(password.expose_secret())),
             None => String::new(),

@@ -76,15 +76,10 @@ impl ManagedCluster {
         let connection = self.connect(&self.superuser).await?;
         make_role(&connection, &name, &password).await?;
         make_database(&connection, &name).await?;
+        close(&connection, &name).await?;
         // The database that the cluster's own address names, often the platform's, is closed too.
         // Others on the cluster are the operator's: see `close_to_clients`.
-        connection
-            .run_script(&format!(
-                "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC;
-                 REVOKE CONNECT ON DATABASE {} FROM PUBLIC",
-                quoted(self.superuser.database()),
-            ))
-            .await?;
+        close(&connection, self.superuser.database()).await?;
         drop(connection);
         self.add_vectors(&name).await?;
         Ok(self
@@ -100,12 +95,7 @@ impl ManagedCluster {
     /// See [`ClientDbError`].
     pub async fn close_to_clients(&self, database: &str) -> Result<(), ClientDbError> {
         let connection = self.connect(&self.superuser).await?;
-        let database = quoted(database);
-        connection
-            .run_script(&format!(
-                "REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
-            ))
-            .await
+        close(&connection, database).await
     }
 
     /// Drops the database and the role of `instance`, if they are there. Ends its connections.
@@ -195,6 +185,36 @@ async fn make_database(connection: &ClientConnection, name: &str) -> Result<(), 
     match made {
         Err(error) if is(&error, &SqlState::DUPLICATE_DATABASE) => Ok(()),
         outcome => outcome,
+    }
+}
+
+/// Takes `database` from everybody who was given nothing in particular.
+async fn close(connection: &ClientConnection, database: &str) -> Result<(), ClientDbError> {
+    let revoke = format!(
+        "REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC",
+        quoted(database)
+    );
+    let mut tries = 0;
+    loop {
+        let rows = connection
+            .query(
+                "SELECT pg_catalog.has_database_privilege('public', $1::text, 'CONNECT, TEMPORARY')
+                    AS open",
+                &[(&database, Type::TEXT)],
+            )
+            .await?;
+        if one(&rows, |row| column(row, "open"))? != Some(true) {
+            return Ok(());
+        }
+        match connection.run_script(&revoke).await {
+            // Another creation is just closing the same database: PostgreSQL does not queue these.
+            Err(error) if is(&error, &SqlState::INTERNAL_ERROR) && tries < 10 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
     }
 }
 

@@ -1,0 +1,335 @@
+//! Pools: few connections, closed after a rest, nobody's but the instance's, and patient with
+//! databases that are away.
+
+use std::{sync::Arc, time::Duration};
+
+use stoa_client_db::{
+    ClientDatabases, ClientDbError, DatabaseAddress, PoolSettings, SCHEMA_VERSION, Target, sessions,
+};
+use stoa_domain::{DatabaseState, Random};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::support::{Client, cluster, hasty, new_id, outbound, psql, rules, url_of};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_database_is_set_up_once_by_those_who_come_at_once() {
+    let client = Client::new().await;
+    assert_eq!(client.databases.state(client.target.instance), None);
+    let all = futures_util::future::join_all((0..5).map(|_| client.connection())).await;
+    assert_eq!(client.databases.open_connections(), 5);
+    assert_eq!(
+        client.databases.state(client.target.instance),
+        Some(DatabaseState::Ready)
+    );
+    drop(all);
+    let url = url_of(client.target.address.database());
+    let applied = psql(
+        &url,
+        "SELECT count(*), max(version) FROM stoa.schema_migrations",
+    )
+    .await;
+    assert_eq!(
+        applied.unwrap(),
+        format!("{SCHEMA_VERSION}|{SCHEMA_VERSION}")
+    );
+    let open = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = 'stoa' AND c.relkind = 'r' AND NOT c.relrowsecurity";
+    assert_eq!(
+        psql(&url, open).await.as_deref(),
+        Ok("0"),
+        "row security is on everywhere"
+    );
+}
+
+#[tokio::test]
+async fn a_client_has_few_connections_and_waits_for_its_own() {
+    let client = Client::with(PoolSettings {
+        per_client: 2,
+        ..hasty()
+    })
+    .await;
+    let first = client.connection().await;
+    let second = client.connection().await;
+    let began = Instant::now();
+    let third = client.databases.checkout(&client.target).await;
+    assert!(matches!(third, Err(ClientDbError::Busy)));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    drop((first, second));
+    let _third = client.connection().await;
+    assert_eq!(
+        client.databases.open_connections(),
+        2,
+        "connections are used again"
+    );
+}
+
+#[tokio::test]
+async fn connections_close_after_a_rest() {
+    let settings = PoolSettings {
+        idle_close: Duration::from_millis(50),
+        ..hasty()
+    };
+    let client = Client::with(settings).await;
+    drop(client.connection().await);
+    client.databases.close_idle();
+    assert_eq!(client.databases.open_connections(), 1);
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    client.databases.close_idle();
+    assert_eq!(client.databases.open_connections(), 0);
+    assert_eq!(
+        client.databases.state(client.target.instance),
+        None,
+        "nothing is left in memory"
+    );
+    client.connection().await;
+}
+
+#[tokio::test]
+async fn the_global_cap_is_shared_out_and_resting_connections_give_way() {
+    let databases = ClientDatabases::new(
+        outbound(),
+        PoolSettings {
+            in_all: 1,
+            acquire: Duration::from_secs(2),
+            ..PoolSettings::default()
+        },
+        TaskTracker::new(),
+    );
+    let mut targets = Vec::new();
+    for _ in 0..2 {
+        let instance = new_id();
+        let address = Arc::new(cluster().create(instance, &Random::system()).await.unwrap());
+        targets.push(Target {
+            instance,
+            generation: 1,
+            address,
+        });
+    }
+    drop(databases.checkout(&targets[0]).await.unwrap());
+    let held = databases.checkout(&targets[1]).await.unwrap();
+    assert_eq!(databases.open_connections(), 1);
+    // Waiting for one in use: it is handed on rather than kept for its own client's next visitor.
+    let waiting = databases.checkout(&targets[0]);
+    let (waited, ()) = tokio::join!(waiting, async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(held);
+    });
+    waited.unwrap();
+}
+
+#[tokio::test]
+async fn another_instances_database_is_refused_and_left_as_it_was() {
+    let owner = Client::new().await;
+    owner.session().await;
+    let url = url_of(owner.target.address.database());
+    let state = "SELECT instance_id, schema_version FROM stoa.stoa_instance";
+    let before = psql(&url, state).await.unwrap();
+    let thief = Client::at(
+        new_id(),
+        (*owner.target.address).clone(),
+        PoolSettings::default(),
+    );
+    let refused = thief.databases.checkout(&thief.target).await;
+    assert!(
+        matches!(refused, Err(ClientDbError::Mismatch)),
+        "{:?}",
+        refused.err()
+    );
+    assert_eq!(
+        thief.databases.state(thief.target.instance),
+        Some(DatabaseState::Mismatch)
+    );
+    assert_eq!(psql(&url, state).await.unwrap(), before);
+    // Even when the schema looks like one that waits for a migration.
+    psql(&url, "UPDATE stoa.stoa_instance SET schema_version = 0")
+        .await
+        .unwrap();
+    let refused = thief.databases.checkout(&thief.target).await;
+    assert!(matches!(refused, Err(ClientDbError::Mismatch)));
+    let lax = PoolSettings {
+        marker_required: false,
+        ..PoolSettings::default()
+    };
+    let shared = Client::at(new_id(), (*owner.target.address).clone(), lax);
+    psql(
+        &url,
+        &format!("UPDATE stoa.stoa_instance SET schema_version = {SCHEMA_VERSION}"),
+    )
+    .await
+    .unwrap();
+    shared.connection().await;
+}
+
+#[tokio::test]
+async fn a_migration_that_is_not_ours_stops_everything() {
+    let client = Client::new().await;
+    client.connection().await;
+    client.databases.forget(client.target.instance);
+    let url = url_of(client.target.address.database());
+    psql(
+        &url,
+        "UPDATE stoa.schema_migrations SET checksum = '\\x00';
+         UPDATE stoa.stoa_instance SET schema_version = 0",
+    )
+    .await
+    .unwrap();
+    let refused = client.databases.checkout(&client.target).await;
+    assert!(
+        matches!(refused, Err(ClientDbError::ForeignMigration { version: 1 })),
+        "{:?}",
+        refused.err()
+    );
+}
+
+#[tokio::test]
+async fn a_changed_address_is_used_from_then_on_and_the_old_one_no_more() {
+    let client = Client::new().await;
+    let in_use = client.connection().await;
+    let address = cluster()
+        .create(client.target.instance, &Random::system())
+        .await
+        .unwrap();
+    let target = Target {
+        generation: 2,
+        address: Arc::new(address),
+        ..client.target.clone()
+    };
+    let new = client.databases.checkout(&target).await.unwrap();
+    drop((in_use, new));
+    assert_eq!(
+        client.databases.open_connections(),
+        1,
+        "the old one was not kept"
+    );
+    // Somebody with a stale snapshot gets the new one too.
+    client.connection().await;
+}
+
+#[tokio::test]
+async fn a_statement_past_its_deadline_costs_the_connection_and_nothing_else() {
+    let client = Client::with(hasty()).await;
+    let (session, _) = client.session().await;
+    let url = url_of(client.target.address.database());
+    let lock = "BEGIN; LOCK TABLE stoa.chat_sessions; SELECT pg_sleep(2); COMMIT";
+    let locking = tokio::spawn(async move { psql(&url, lock).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    let stuck = sessions::find(&*client.connection().await, session).await;
+    assert!(matches!(stuck, Err(ClientDbError::Timeout(_))), "{stuck:?}");
+    assert!(began.elapsed() < Duration::from_millis(1_200));
+    assert_eq!(client.databases.open_connections(), 0);
+    locking.await.unwrap().unwrap();
+    assert!(
+        sessions::find(&*client.connection().await, session)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_dead_database_is_left_alone_then_probed_then_used_again() {
+    let working = Client::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let real = format!(
+        "{}:{}",
+        working.target.address.host(),
+        working.target.address.port()
+    );
+    let url = working
+        .given_url()
+        .replace(&real, &format!("127.0.0.1:{port}"));
+    let address = DatabaseAddress::parse(&url, &rules()).unwrap();
+    let client = Client::at(working.target.instance, address, hasty());
+    for _ in 0..3 {
+        let failed = client.databases.checkout(&client.target).await;
+        assert!(
+            matches!(failed, Err(ClientDbError::Unreachable(_))),
+            "{:?}",
+            failed.err()
+        );
+    }
+    let began = Instant::now();
+    let resting = client.databases.checkout(&client.target).await;
+    assert!(
+        matches!(
+            &resting,
+            Err(ClientDbError::Resting {
+                last: "connection_refused",
+                ..
+            })
+        ),
+        "{:?}",
+        resting.err()
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(50),
+        "an answer at once"
+    );
+    assert_eq!(
+        client.databases.state(client.target.instance),
+        Some(DatabaseState::Unreachable)
+    );
+
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            let mut to = TcpStream::connect(&real).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    client.connection().await;
+    assert_eq!(
+        client.databases.state(client.target.instance),
+        Some(DatabaseState::Ready)
+    );
+}
+
+#[tokio::test]
+async fn the_public_roles_of_a_hosted_database_see_nothing() {
+    let client = Client::new().await;
+    let database = client.target.address.database().to_owned();
+    let url = url_of(&database);
+    // As on Supabase: these roles exist, may connect, and are granted whatever is made.
+    psql(
+        &url,
+        &format!(
+            "DO $$ BEGIN CREATE ROLE anon LOGIN PASSWORD 'anon'; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+             DO $$ BEGIN CREATE ROLE authenticated; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+             GRANT CONNECT ON DATABASE {database} TO anon;
+             ALTER DEFAULT PRIVILEGES FOR ROLE {database} GRANT ALL ON TABLES TO anon, PUBLIC;
+             ALTER DEFAULT PRIVILEGES FOR ROLE {database} GRANT USAGE ON SCHEMAS TO anon, PUBLIC;"
+        ),
+    )
+    .await
+    .unwrap();
+    client.session().await;
+    let server = client.given_url();
+    let (_, server) = server.rsplit_once('@').unwrap();
+    let anon = format!("postgres://anon:anon@{server}");
+    let refused = psql(&anon, "SELECT count(*) FROM stoa.chat_sessions")
+        .await
+        .unwrap_err();
+    assert!(
+        refused.contains("permission denied for schema stoa"),
+        "{refused}"
+    );
+    // And behind the grants there is row security without a policy.
+    psql(
+        &url,
+        "GRANT USAGE ON SCHEMA stoa TO anon; GRANT ALL ON ALL TABLES IN SCHEMA stoa TO anon",
+    )
+    .await
+    .unwrap();
+    let count = "SELECT count(*) FROM stoa.chat_sessions";
+    assert_eq!(psql(&anon, count).await.as_deref(), Ok("0"));
+    assert_eq!(psql(&url, count).await.as_deref(), Ok("1"));
+}

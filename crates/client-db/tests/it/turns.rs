@@ -1,0 +1,440 @@
+//! Chat turns: begun once, kept whatever happens, finished once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use stoa_client_db::{
+    ClientConnection, PageRequest, feedback, messages,
+    messages::{FinishedAnswer, NewTurn, TurnStart},
+    sessions,
+};
+use stoa_domain::{
+    FinishReason, MessageId, MessageRole, MessageState, Random, Rating, SessionId, SessionStatus,
+    token::{SessionToken, TokenHash},
+};
+
+use crate::support::{Client, new, now};
+
+async fn begin(
+    connection: &ClientConnection,
+    session: SessionId,
+    token: &TokenHash,
+    name: Option<&str>,
+    content: &str,
+) -> (MessageId, MessageId, Option<TurnStart>) {
+    let (user_message, answer) = (new!(MessageId), new!(MessageId));
+    let turn = NewTurn {
+        session,
+        token_hash: token,
+        user_message,
+        answer,
+        client_message_id: name,
+        content,
+        history: 20,
+        now: now(),
+    };
+    (
+        user_message,
+        answer,
+        messages::begin_turn(connection, &turn).await.unwrap(),
+    )
+}
+
+fn finished(content: &str) -> FinishedAnswer {
+    FinishedAnswer {
+        content: content.into(),
+        reason: FinishReason::Stop,
+        error_code: None,
+        sources: serde_json::json!([{"sourceId": "1"}]),
+        provider: Some("openai".into()),
+        model: Some("a-model".into()),
+        api_configuration_id: None,
+        input_tokens: Some(12),
+        output_tokens: Some(3),
+        first_token_ms: Some(40),
+        total_ms: Some(90),
+        finished_at: now(),
+    }
+}
+
+#[tokio::test]
+async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let hash = token.hash();
+    let connection = client.connection().await;
+
+    let (question, answer, start) = begin(&connection, session, &hash, None, "How  much?\n").await;
+    assert_eq!(
+        start,
+        Some(TurnStart::New {
+            end_user: None,
+            history: vec![]
+        })
+    );
+    let stored = messages::find(&connection, session, answer)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (stored.role, stored.state),
+        (MessageRole::Assistant, MessageState::Streaming)
+    );
+    assert_eq!(
+        messages::find(&connection, session, question)
+            .await
+            .unwrap()
+            .unwrap()
+            .content,
+        "How  much?\n"
+    );
+
+    assert!(
+        messages::save_partial(&connection, answer, "Twel", now())
+            .await
+            .unwrap()
+    );
+    assert!(
+        messages::finish(&connection, answer, &finished("Twelve."))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !messages::finish(&connection, answer, &finished("Other."))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !messages::save_partial(&connection, answer, "Late", now())
+            .await
+            .unwrap()
+    );
+    let stored = messages::find(&connection, session, answer)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.content, "Twelve.");
+    assert_eq!(stored.finish_reason, Some(FinishReason::Stop));
+    assert_eq!(stored.sources, serde_json::json!([{"sourceId": "1"}]));
+
+    let (_, _, start) = begin(&connection, session, &hash, None, "And two?").await;
+    let Some(TurnStart::New { history, .. }) = start else {
+        panic!("{start:?}")
+    };
+    let said: Vec<_> = history
+        .iter()
+        .map(|it| (it.role, it.content.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (MessageRole::User, "How  much?\n"),
+            (MessageRole::Assistant, "Twelve.")
+        ]
+    );
+    let session = sessions::find(&connection, session).await.unwrap().unwrap();
+    assert_eq!(session.title.as_deref(), Some("How much?"));
+}
+
+#[tokio::test]
+async fn another_token_another_session_and_no_session_are_alike() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let (_, other_token) = client.session().await;
+    let connection = client.connection().await;
+    let foreign = SessionToken::issue(client.target.instance, &Random::system()).hash();
+    for (session, hash) in [
+        (session, &foreign),
+        (session, &other_token.hash()),
+        (new!(SessionId), &token.hash()),
+    ] {
+        let (_, answer, start) = begin(&connection, session, hash, None, "x").await;
+        assert_eq!(start, None);
+        assert_eq!(
+            messages::find(&connection, session, answer).await.unwrap(),
+            None
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sending_the_same_message_many_times_at_once_stores_it_once() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    for round in 0..10 {
+        let name = format!("message {round}");
+        let sends = (0..5).map(|_| {
+            let (name, hash) = (name.clone(), token.hash());
+            let client = &client;
+            async move {
+                let connection = client.connection().await;
+                begin(&connection, session, &hash, Some(&name), "Hello?").await
+            }
+        });
+        let outcomes = futures_util::future::join_all(sends).await;
+        let new: Vec<_> = outcomes
+            .iter()
+            .filter(|it| matches!(it.2, Some(TurnStart::New { .. })))
+            .collect();
+        assert_eq!(new.len(), 1, "one of them was first");
+        let (question, answer, _) = new[0];
+        for (_, _, start) in &outcomes {
+            if let Some(TurnStart::Existing {
+                user_message,
+                answer: existing,
+            }) = start
+            {
+                assert_eq!(user_message, question);
+                assert_eq!(existing.as_ref().unwrap().id, *answer);
+            }
+        }
+    }
+    let connection = client.connection().await;
+    let all = messages::list(
+        &connection,
+        session,
+        &PageRequest {
+            limit: 200,
+            after: None,
+        },
+    );
+    let all = all.await.unwrap().data;
+    assert_eq!(all.len(), 20, "ten questions and ten answers");
+    let roles: Vec<_> = all.iter().map(|it| it.role).collect();
+    assert!(
+        roles
+            .chunks(2)
+            .all(|it| it == [MessageRole::User, MessageRole::Assistant])
+    );
+}
+
+#[tokio::test]
+async fn sending_again_later_gives_the_answer_as_it_is_by_then() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let connection = client.connection().await;
+    let hash = token.hash();
+    let (_, answer, _) = begin(&connection, session, &hash, Some("a"), "Hello?").await;
+    messages::finish(&connection, answer, &finished("Hello."))
+        .await
+        .unwrap();
+    let (_, _, again) = begin(&connection, session, &hash, Some("a"), "Hello?").await;
+    let Some(TurnStart::Existing {
+        answer: Some(existing),
+        ..
+    }) = again
+    else {
+        panic!("{again:?}")
+    };
+    assert_eq!((existing.id, existing.content.as_str()), (answer, "Hello."));
+    // The same name in another conversation is another message.
+    let (other, other_token) = client.session().await;
+    let (_, _, start) = begin(&connection, other, &other_token.hash(), Some("a"), "Hello?").await;
+    assert!(matches!(start, Some(TurnStart::New { .. })));
+}
+
+#[tokio::test]
+async fn a_person_who_took_over_is_not_talked_over_and_a_closed_conversation_opens_again() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let connection = client.connection().await;
+    let hash = token.hash();
+    let admin = uuid::Uuid::from_u128(7);
+    assert!(
+        sessions::assign(&connection, session, Some(admin))
+            .await
+            .unwrap()
+    );
+    let (_, answer, start) = begin(&connection, session, &hash, Some("a"), "Anybody?").await;
+    assert_eq!(start, Some(TurnStart::HandedOver { end_user: None }));
+    assert_eq!(
+        messages::find(&connection, session, answer).await.unwrap(),
+        None
+    );
+    let (_, _, again) = begin(&connection, session, &hash, Some("a"), "Anybody?").await;
+    assert!(matches!(
+        again,
+        Some(TurnStart::Existing { answer: None, .. })
+    ));
+    let reply = new!(MessageId);
+    let said =
+        messages::add_agent_message(&connection, session, reply, Some(admin), "Yes.", now()).await;
+    assert!(said.unwrap());
+
+    assert!(sessions::close(&connection, session, now()).await.unwrap());
+    let closed = sessions::find(&connection, session).await.unwrap().unwrap();
+    assert_eq!(closed.status, SessionStatus::Closed);
+    assert!(closed.closed_at.is_some());
+    let (_, _, start) = begin(&connection, session, &hash, None, "One more thing").await;
+    let Some(TurnStart::New { history, .. }) = start else {
+        panic!("{start:?}")
+    };
+    assert_eq!(history.len(), 2, "the question and the person's reply");
+    let open = sessions::find(&connection, session).await.unwrap().unwrap();
+    assert_eq!((open.status, open.closed_at), (SessionStatus::Open, None));
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_is_closed_and_counted_once() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let connection = client.connection().await;
+    let (_, stale, _) = begin(&connection, session, &token.hash(), None, "a").await;
+    let long_ago = now() - Duration::from_secs(600);
+    messages::save_partial(&connection, stale, "what had arrived", long_ago)
+        .await
+        .unwrap();
+    let (_, alive, _) = begin(&connection, session, &token.hash(), None, "b").await;
+
+    let deadline = now() - Duration::from_secs(60);
+    let closed = messages::interrupt_stale(&connection, deadline, now())
+        .await
+        .unwrap();
+    assert_eq!(closed.len(), 1);
+    assert_eq!(
+        (closed[0].id, closed[0].session_id, closed[0].characters),
+        (stale, session, 16)
+    );
+    assert!(
+        messages::interrupt_stale(&connection, deadline, now())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let stored = messages::find(&connection, session, stale)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.finish_reason, Some(FinishReason::Interrupted));
+    assert_eq!(stored.content, "what had arrived");
+
+    messages::finish(&connection, alive, &finished("done"))
+        .await
+        .unwrap();
+    let mut seen = HashSet::new();
+    let mut request = PageRequest {
+        limit: 1,
+        after: None,
+    };
+    loop {
+        let page = messages::finished_since(&connection, deadline, &request)
+            .await
+            .unwrap();
+        seen.extend(page.data.iter().map(|it| it.id));
+        request.after = page.next_cursor;
+        if request.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, HashSet::from([stale, alive]));
+}
+
+#[tokio::test]
+async fn lists_go_on_where_they_stopped() {
+    let client = Client::new().await;
+    let mut expected = Vec::new();
+    for number in 0..5 {
+        let (session, token) = client.session().await;
+        let connection = client.connection().await;
+        let text = format!("Question number {number} about ÄPFEL");
+        begin(&connection, session, &token.hash(), None, &text).await;
+        expected.insert(0, session);
+    }
+    let connection = client.connection().await;
+    let mut request = PageRequest {
+        limit: 2,
+        after: None,
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = sessions::list(&connection, &Default::default(), &request)
+            .await
+            .unwrap();
+        found.extend(page.data.iter().map(|it| it.id));
+        match page.next_cursor {
+            Some(cursor) => request.after = stoa_client_db::Cursor::parse(&cursor.to_string()),
+            None => break,
+        }
+    }
+    assert_eq!(found, expected);
+    let filter = sessions::SessionFilter {
+        text: Some("NUMBER 3".into()),
+        ..Default::default()
+    };
+    let page = sessions::list(
+        &connection,
+        &filter,
+        &PageRequest {
+            limit: 50,
+            after: None,
+        },
+    )
+    .await;
+    assert_eq!(
+        page.unwrap()
+            .data
+            .iter()
+            .map(|it| it.id)
+            .collect::<Vec<_>>(),
+        [expected[1]]
+    );
+    let filter = sessions::SessionFilter {
+        status: Some(SessionStatus::Closed),
+        ..Default::default()
+    };
+    let page = sessions::list(
+        &connection,
+        &filter,
+        &PageRequest {
+            limit: 50,
+            after: None,
+        },
+    )
+    .await;
+    assert!(page.unwrap().data.is_empty());
+}
+
+#[tokio::test]
+async fn a_verdict_is_taken_on_answers_of_the_same_conversation_only() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let (other, _) = client.session().await;
+    let connection = client.connection().await;
+    let (question, answer, _) = begin(&connection, session, &token.hash(), None, "a").await;
+    let verdict = feedback::Feedback {
+        rating: Rating::Down,
+        comment: Some("wrong".into()),
+    };
+    assert!(
+        !feedback::put(&connection, other, answer, &verdict, now())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !feedback::put(&connection, session, question, &verdict, now())
+            .await
+            .unwrap()
+    );
+    assert!(
+        feedback::put(&connection, session, answer, &verdict, now())
+            .await
+            .unwrap()
+    );
+    let better = feedback::Feedback {
+        rating: Rating::Up,
+        comment: None,
+    };
+    assert!(
+        feedback::put(&connection, session, answer, &better, now())
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        feedback::find(&connection, session, answer).await.unwrap(),
+        Some(better)
+    );
+    assert_eq!(
+        feedback::find(&connection, other, answer).await.unwrap(),
+        None
+    );
+}
