@@ -1,5 +1,7 @@
 //! The judge against independent statements of the ranges, and the door against real sockets.
 
+#![expect(clippy::disallowed_methods, reason = "a test's server ends with its runtime")]
+
 use std::{
     future::Future,
     io,

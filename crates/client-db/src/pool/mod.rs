@@ -107,7 +107,7 @@ impl ClientDatabases {
         let inner = Arc::new(Inner {
             outbound,
             settings,
-            tasks: tasks.clone(),
+            tasks,
             entries: Mutex::new(HashMap::new()),
             in_all: Arc::new(Semaphore::new(settings.in_all)),
             waiting: AtomicUsize::new(0),

@@ -1,5 +1,13 @@
 //! Clients' databases on a real PostgreSQL, a real PgBouncer, and servers that mean harm.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and its servers end with its runtime"
+)]
+
 mod hostile;
 mod knowledge;
 mod pgbouncer;
