@@ -28,4 +28,5 @@ pub use registry::{Registered, RegistryError};
 pub use start::{Options, StartError};
 pub use stoa_client_db::{ClientDbError, Cursor, Page, PageRequest};
 pub use stoa_platform_db::DbError as PlatformDbError;
+pub use stoa_platform_db::instances::Instance;
 pub use work::{JobError, run_due};

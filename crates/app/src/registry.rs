@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use stoa_client_db::{AddressError, DatabaseAddress, Target};
 use stoa_domain::seal::{DataKey, SealError, SealPlace};
-use stoa_domain::{InstanceId, InstanceStatus, LiveConfiguration, Slug};
+use stoa_domain::{DatabaseMode, InstanceId, InstanceStatus, LiveConfiguration, Slug};
 use stoa_platform_db::DbError;
 use stoa_platform_db::instances::{self, Instance};
 use zeroize::Zeroizing;
@@ -73,7 +73,7 @@ impl Registered {
                 let opened = key
                     .open(&address_place(instance), address)
                     .map_err(sealed)?;
-                let address = parse_stored(&opened, app)
+                let address = parse_stored(&opened, row.database.mode, app)
                     .map_err(|source| RegistryError::Address { instance, source })?;
                 Some(Target {
                     instance,
@@ -153,7 +153,24 @@ pub const fn supabase_place(instance: InstanceId) -> SealPlace {
     }
 }
 
-fn parse_stored(opened: &Zeroizing<Vec<u8>>, app: &App) -> Result<DatabaseAddress, AddressError> {
+/// Reads a stored address. A managed database is looked for where the operator's cluster is now,
+/// which may be another host or port than when the database was made.
+fn parse_stored(
+    opened: &Zeroizing<Vec<u8>>,
+    mode: DatabaseMode,
+    app: &App,
+) -> Result<DatabaseAddress, AddressError> {
     let text = SecretString::from(String::from_utf8_lossy(opened).into_owned());
-    DatabaseAddress::parse(text.expose_secret(), &app.settings().address_rules)
+    match mode {
+        DatabaseMode::External => {
+            DatabaseAddress::parse(text.expose_secret(), &app.settings().address_rules)
+        }
+        DatabaseMode::Managed => {
+            let stored = DatabaseAddress::parse_operators(text.expose_secret())?;
+            Ok(match &app.settings().managed {
+                Some(cluster) => cluster.locate(&stored),
+                None => stored,
+            })
+        }
+    }
 }

@@ -178,6 +178,17 @@ impl DatabaseAddress {
         }
     }
 
+    /// The same server and way of encryption, with the role, password and database of another
+    /// address.
+    pub(crate) fn with_credentials_of(&self, other: &Self) -> Self {
+        Self {
+            user: other.user.clone(),
+            password: other.password.clone(),
+            database: other.database.clone(),
+            ..self.clone()
+        }
+    }
+
     /// The same server and role, with another database.
     pub(crate) fn with_database(&self, database: &str) -> Self {
         Self {

@@ -87,6 +87,13 @@ impl ManagedCluster {
             .with_role(&name, SecretString::from(password), &name))
     }
 
+    /// The address of a database that was made on this cluster, with the host, port and encryption
+    /// that the cluster has now.
+    #[must_use]
+    pub fn locate(&self, made: &DatabaseAddress) -> DatabaseAddress {
+        self.superuser.with_credentials_of(made)
+    }
+
     /// Takes away everybody's right to connect to `database`, for a database of the platform's on
     /// this cluster. Its owner, superusers and roles with a right of their own keep theirs.
     ///

@@ -7,6 +7,7 @@ mod chat;
 mod documents;
 mod health;
 mod http;
+mod instances;
 mod live_configuration;
 mod openapi;
 
@@ -69,7 +70,8 @@ fn all_routes() -> Routes {
             get(assets::serve),
         );
     let routes = chat::add(routes);
-    documents::add(routes)
+    let routes = documents::add(routes);
+    instances::add(routes)
 }
 
 async fn no_route() -> Problem {

@@ -1,0 +1,74 @@
+//! An instance as the platform's and the client's API show it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use stoa_app::Instance;
+use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, InstanceStatus};
+use utoipa::ToSchema;
+
+/// One client's chatbot.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InstanceView {
+    /// Its id, the `CLIENT_ID`.
+    id: InstanceId,
+    /// Its name in addresses.
+    slug: String,
+    /// Its name for people.
+    name: String,
+    /// Where it stands in its life.
+    status: InstanceStatus,
+    /// The code of its plan.
+    plan: String,
+    /// Where its data must stay, as the operator names regions.
+    region: Option<String>,
+    /// Its database.
+    database: DatabaseView,
+    /// When it was registered.
+    created_at: DateTime<Utc>,
+    /// When it first became active.
+    activated_at: Option<DateTime<Utc>>,
+    /// Since when it is suspended.
+    suspended_at: Option<DateTime<Utc>>,
+}
+
+/// What is known of an instance's database. None of it opens anything.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DatabaseView {
+    /// Whether the platform made it, or it is the client's own.
+    mode: DatabaseMode,
+    /// What is known of it now.
+    state: DatabaseState,
+    /// Its host and port.
+    host: Option<String>,
+    /// PostgreSQL's version.
+    version: Option<String>,
+    /// pgvector's version; null where it is missing, and then search is by words only.
+    pgvector: Option<String>,
+    /// The kind of pooler in front of it: `none`, `session` or `transaction`.
+    pooler: Option<String>,
+}
+
+impl From<&Instance> for InstanceView {
+    fn from(instance: &Instance) -> Self {
+        let database = &instance.database;
+        Self {
+            id: instance.id,
+            slug: instance.slug.to_string(),
+            name: instance.name.to_string(),
+            status: instance.status,
+            plan: instance.plan.clone(),
+            region: instance.region.clone(),
+            database: DatabaseView {
+                mode: database.mode,
+                state: database.state,
+                host: database.facts.host.clone(),
+                version: database.facts.version.clone(),
+                pgvector: database.facts.pgvector.clone(),
+                pooler: database.facts.pooler.clone(),
+            },
+            created_at: instance.created_at,
+            activated_at: instance.activated_at,
+            suspended_at: instance.suspended_at,
+        }
+    }
+}
