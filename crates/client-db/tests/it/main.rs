@@ -16,4 +16,5 @@ mod preflight;
 mod provision;
 mod settings;
 mod support;
+mod tls;
 mod turns;
