@@ -44,6 +44,17 @@ impl ManagedName {
     }
 }
 
+/// What can be seen of a managed cluster without changing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedCondition {
+    /// The server's version as it says it, such as `18.1`.
+    pub server_version: String,
+    /// Whether the role may make roles and databases.
+    pub may_create: bool,
+    /// Whether pgvector can be had.
+    pub has_vectors: bool,
+}
+
 impl ManagedCluster {
     /// The cluster at `url`, whose role may make roles and databases.
     ///
@@ -119,6 +130,34 @@ impl ManagedCluster {
         connection
             .run_script(&format!("DROP ROLE IF EXISTS {name}"))
             .await
+    }
+
+    /// Looks at the cluster.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientDbError`].
+    pub async fn condition(&self) -> Result<ManagedCondition, ClientDbError> {
+        let connection = self.connect(&self.superuser).await?;
+        let rows = connection
+            .query(
+                "SELECT pg_catalog.current_setting('server_version') AS version,
+                        role.rolsuper OR (role.rolcreatedb AND role.rolcreaterole) AS may_create,
+                        EXISTS (
+                            SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'vector'
+                        ) AS has_vectors
+                 FROM pg_catalog.pg_roles role WHERE role.rolname = current_user",
+                &[],
+            )
+            .await?;
+        let condition = one(&rows, |row| {
+            Ok(ManagedCondition {
+                server_version: column(row, "version")?,
+                may_create: column(row, "may_create")?,
+                has_vectors: column(row, "has_vectors")?,
+            })
+        })?;
+        condition.ok_or(ClientDbError::Unreadable { what: "role" })
     }
 
     /// pgvector, where the cluster has it. Making it may take a superuser, which the instance's

@@ -26,7 +26,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// The migrator with its own table inside our schema: sqlx would put it in `public`, which other
 /// programs may share.
-fn migrator() -> Migrator {
+pub(crate) fn migrator() -> Migrator {
     let mut migrator = Migrator {
         migrations: MIGRATIONS.migrations.clone(),
         ..Migrator::DEFAULT

@@ -9,6 +9,7 @@
 //! missing row is `Ok(None)`; ids and words are the domain's types. Names in SQL are always
 //! qualified, and times come in as arguments.
 
+mod condition;
 mod db;
 mod error;
 mod stored;
@@ -30,6 +31,7 @@ pub mod testing;
 pub mod usage_events;
 pub mod user_sessions;
 
+pub use condition::Condition;
 pub use db::PlatformDb;
 pub use error::{DbError, Taken};
 

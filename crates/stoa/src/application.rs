@@ -167,7 +167,8 @@ pub(crate) async fn connect(
     Ok(platform)
 }
 
-async fn check_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), Failure> {
+/// Makes sure that the master keys open what is stored.
+pub(crate) async fn check_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), Failure> {
     let stored = async { instances::wrapped_keys(&mut *platform.acquire().await?).await };
     let stored = stored
         .await
@@ -182,7 +183,8 @@ async fn check_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), F
     Ok(())
 }
 
-fn managed(
+/// The cluster of managed client databases, if there is one.
+pub(crate) fn managed(
     databases: &Databases,
     outbound: &Outbound,
     tasks: &TaskTracker,

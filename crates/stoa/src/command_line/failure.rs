@@ -48,6 +48,13 @@ impl Failure {
         &self.message
     }
 
+    /// What to do about it; where nothing better is known, to look at the sentence.
+    pub(crate) fn remedy(&self) -> &str {
+        self.hint
+            .as_deref()
+            .unwrap_or("do what it says, then try again")
+    }
+
     /// 1, or 2 when the usage was wrong.
     pub(crate) fn exit_code(&self) -> ExitCode {
         self.status.into()

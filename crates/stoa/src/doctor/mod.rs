@@ -1,5 +1,6 @@
 //! `stoa doctor`: looks at everything that Stoa needs and says how to mend what is missing.
 
+mod databases;
 mod local;
 mod report;
 
@@ -27,8 +28,13 @@ pub(crate) async fn run(output: OutputArguments) -> Result<(), Failure> {
 async fn check_all(mut configuration: Configuration) -> Vec<Check> {
     let mut checks = local::configuration(&configuration);
     checks.push(local::data_directory(&configuration));
-    let (check, _keys) = local::master_key(&mut configuration);
+    let (check, keys) = local::master_key(&mut configuration);
     checks.push(check);
+    let (check, can_connect) = databases::embedded(&configuration);
+    checks.push(check);
+    if can_connect {
+        checks.extend(databases::connected(&configuration, keys.as_ref()).await);
+    }
     checks.push(local::mail(&configuration));
     checks
 }

@@ -65,6 +65,11 @@ impl Check {
     }
 
     #[cfg(test)]
+    pub(super) fn is_noticed(&self) -> bool {
+        self.status != Status::Pass
+    }
+
+    #[cfg(test)]
     pub(super) fn failed(&self) -> bool {
         self.status == Status::Fail
     }
