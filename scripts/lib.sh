@@ -43,7 +43,7 @@ require() {
 
 # What every build needs.
 require_build_tools() {
-  has cargo || fail "there is no cargo: install Rust, see https://rustup.rs"
+  has cargo || fail "there is no cargo: install Rust, see https://www.rust-lang.org/tools/install"
   require "compiling" cc:gcc
 }
 

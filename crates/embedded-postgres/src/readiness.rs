@@ -18,6 +18,10 @@ const POLL: Duration = Duration::from_millis(20);
 const ONE_ATTEMPT: Duration = Duration::from_secs(5);
 const REMIND: Duration = Duration::from_secs(5);
 
+/// What is run to see that the server answers. Every role may enter these two databases by default;
+/// the roles of managed databases have no business there.
+const CLOSE_MAINTENANCE: &str = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
+
 /// What a start is waited for with.
 pub(crate) struct Waiting<'a> {
     pub(crate) server: &'a Server,
@@ -82,7 +86,7 @@ impl Waiting<'_> {
             .await?;
         tokio::select! {
             ended = connection => ended,
-            answer = client.simple_query("SELECT 1") => answer.map(drop),
+            answer = client.simple_query(CLOSE_MAINTENANCE) => answer.map(drop),
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::SecretString;
@@ -127,9 +128,18 @@ async fn data_survives_a_killed_owner_and_a_second_owner_is_refused() {
 
     child.kill().unwrap();
     child.wait().unwrap();
+    // Told by the system that its parent is gone, it stops in order.
+    let stopped = async {
+        while is_running(server) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), stopped)
+        .await
+        .expect("the server outlives its owner");
+    assert!(!data_dir.join("cluster/postmaster.pid").exists());
     let mut next = owned(&mut with_postgres(temp.path()));
     let url = SecretString::from(first_line(&mut next));
-    assert!(!is_running(server));
     assert_eq!(sql(&url, "SELECT n FROM kept").await, ["1"]);
     drop(next.stdin.take());
     assert_eq!(next.wait().unwrap().code(), Some(0));

@@ -88,6 +88,9 @@ async fn nobody_enters_without_the_password() {
         ["scram-sha-256"]
     );
     assert_eq!(sql(&url, "SHOW listen_addresses").await, ["127.0.0.1"]);
+    let open_to_all = "SELECT datname FROM pg_database \
+                       WHERE datallowconn AND has_database_privilege('pg_monitor', datname, 'CONNECT')";
+    assert_eq!(sql(&url, open_to_all).await, [""; 0]);
     postgres.stop().await.unwrap();
 }
 
