@@ -27,6 +27,7 @@ use crate::database::DatabaseError;
 use crate::meter::Meter;
 use crate::passwords::{PasswordError, Passwords};
 use crate::registry::{Registered, RegistryError};
+use crate::sign_in::backoff::Backoff;
 use crate::turns::{Place, Turns};
 
 /// What nobody asked for in this time is dropped from the caches: an idle client costs nothing.
@@ -81,6 +82,7 @@ pub struct Parts {
 pub struct App {
     parts: Parts,
     passwords: Passwords,
+    backoff: Backoff,
     meter: Meter,
     activity: Activity,
     live_answers: Arc<LiveAnswers>,
@@ -100,6 +102,7 @@ impl App {
         let meter = Meter::start(parts.platform.clone(), parts.clock.clone());
         Ok(Arc::new(Self {
             passwords,
+            backoff: Backoff::default(),
             meter,
             activity: Activity::default(),
             live_answers: Arc::default(),
@@ -185,6 +188,11 @@ impl App {
     #[must_use]
     pub const fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    /// Who has failed to sign in of late.
+    pub(crate) const fn backoff(&self) -> &Backoff {
+        &self.backoff
     }
 
     /// Where answers are counted.

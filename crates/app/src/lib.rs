@@ -5,25 +5,31 @@
 
 mod activity;
 mod app;
+mod audit;
 mod contents;
 mod database;
+mod links;
 mod registry;
 mod turns;
 mod work;
 
 pub mod access;
+pub mod api_tokens;
 pub mod chat;
 pub mod documents;
 pub mod live_configuration;
 pub mod meter;
 pub mod passwords;
 pub mod search;
+pub mod sign_in;
 pub mod signals;
 pub mod start;
+pub mod super_admins;
 
 pub use app::{App, Parts, Settings};
 pub use contents::Contents;
 pub use database::DatabaseError;
+pub use links::SetupLink;
 pub use registry::{Registered, RegistryError};
 pub use start::{Options, StartError};
 pub use stoa_client_db::{ClientDbError, Cursor, Page, PageRequest};
