@@ -58,6 +58,17 @@ impl TestDatabase {
         Self { db, url, name }
     }
 
+    /// Another connection to the same database.
+    ///
+    /// # Panics
+    /// When it takes no connections.
+    pub async fn again(&self) -> Self {
+        let db = PlatformDb::connect(&self.url, 10)
+            .await
+            .expect("the database takes connections");
+        Self { db, url: self.url.clone(), name: self.name.clone() }
+    }
+
     /// Closes and drops the database.
     ///
     /// # Panics

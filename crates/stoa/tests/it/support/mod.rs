@@ -1,0 +1,29 @@
+//! What the tests share: a real server on a database of its own, and the roles that call it.
+
+mod answer;
+mod instance;
+mod server;
+
+use std::time::{Duration, Instant};
+
+pub use answer::{StreamEvent, read_stream};
+pub use instance::{TestInstance, model_at};
+pub use server::{Server, problem};
+
+/// Waits until `check` gives something, for at most ten seconds.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut check: impl FnMut() -> F,
+) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = check().await {
+            return found;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "within 10 s there should have been {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}

@@ -1,0 +1,200 @@
+//! The product's server in this process: its real router on a real socket, a platform database of
+//! the test's own, and managed client databases on the same throwaway cluster.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use secrecy::SecretString;
+use serde_json::Value;
+use stoa_app::{App, Options, start};
+use stoa_domain::seal::MasterKeyRing;
+use stoa_domain::token::{Token, TokenKind};
+use stoa_domain::{ApiTokenId, Clock, Random};
+use stoa_knowledge::ChildSettings;
+use stoa_outbound::AddressPolicy;
+use stoa_platform_db::api_tokens::{self, ApiTokenScope, NewApiToken};
+use stoa_platform_db::testing::{TestDatabase, cluster_url};
+use tokio::net::TcpListener;
+
+/// A running server.
+pub struct Server {
+    /// Its address, such as `http://127.0.0.1:41234`.
+    pub base: String,
+    /// Its state, to look behind the contract where a test must.
+    pub app: Arc<App>,
+    /// The platform's database, for the same.
+    pub database: TestDatabase,
+    platform_token: String,
+    http: Client,
+}
+
+impl Server {
+    /// A server with background work, as `stoa serve` starts it.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same, with other options.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
+        let database = TestDatabase::create().await;
+        Self::on(database, change).await
+    }
+
+    /// A server on an existing platform database: a second replica, or one after a restart.
+    pub async fn on(database: TestDatabase, change: impl FnOnce(&mut Options)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let mut options = options(&database, address);
+        change(&mut options);
+        let app = start::start(options).await.expect("the server starts");
+        start::background(&app, true)
+            .await
+            .expect("background work starts");
+        let router = stoa_web::router(&app);
+        let shutdown = app.shutdown().clone();
+        app.tasks().spawn(async move {
+            let serving = axum::serve(
+                listener,
+                router.into_make_service_with_connect_info::<SocketAddr>(),
+            );
+            serving
+                .with_graceful_shutdown(shutdown.cancelled_owned())
+                .await
+                .expect("serves");
+        });
+        let platform_token = issue_platform_token(&app).await;
+        Self {
+            base: format!("http://{address}"),
+            app,
+            database,
+            platform_token,
+            http: http(),
+        }
+    }
+
+    /// A second server on the same platform database.
+    pub async fn replica(&self) -> Self {
+        Self::on(self.database.again().await, |_| {}).await
+    }
+
+    /// A request without any credential.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// A request of the platform's owner.
+    pub fn platform(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, &format!("/api/platform/v1{path}"))
+            .bearer_auth(&self.platform_token)
+    }
+
+    /// A request with an instance's client API key.
+    pub fn client(&self, key: &str, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, &format!("/api/client/v1{path}"))
+            .bearer_auth(key)
+    }
+
+    /// A request with a chat session's token.
+    pub fn visitor(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, &format!("/api/chat/v1{path}"))
+            .bearer_auth(token)
+    }
+
+    /// The platform token that this server's owner holds.
+    pub fn platform_token(&self) -> &str {
+        &self.platform_token
+    }
+
+    /// Ends the server as SIGTERM would, and gives its platform database back.
+    pub async fn stop(self) -> TestDatabase {
+        self.app.shutdown().cancel();
+        self.app.tasks().close();
+        self.app.tasks().wait().await;
+        self.database
+    }
+}
+
+/// Checks that a response is the problem document of this status and code, and gives it.
+pub async fn problem(response: Response, status: u16, code: &str) -> Value {
+    let seen = response.status();
+    let content_type = response.headers().get("content-type").cloned();
+    let text = response.text().await.expect("a body");
+    assert_eq!(
+        seen,
+        StatusCode::from_u16(status).expect("a status"),
+        "{text}"
+    );
+    assert_eq!(
+        content_type.expect("a content type"),
+        "application/problem+json",
+        "{text}"
+    );
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(document["code"], code, "{text}");
+    assert_eq!(document["status"], status, "{text}");
+    assert!(
+        document["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.len() > 10),
+        "{text}"
+    );
+    assert!(
+        document["request_id"]
+            .as_str()
+            .is_some_and(|id| !id.is_empty()),
+        "{text}"
+    );
+    document
+}
+
+fn options(database: &TestDatabase, address: SocketAddr) -> Options {
+    let random = Random::seeded(7);
+    let public_url = format!("http://{address}").parse().expect("a URL");
+    Options {
+        platform_url: database.url.clone(),
+        platform_connections: 10,
+        keys: MasterKeyRing::parse(&MasterKeyRing::generate("test", &random)).expect("a key ring"),
+        managed_url: Some(SecretString::from(cluster_url())),
+        allowed_hosts: AddressPolicy::loopback(),
+        chat_url: format!("http://{address}").parse().expect("a URL"),
+        public_url,
+        platform_isolation: true,
+        client_isolation: true,
+        extractor: ChildSettings {
+            program: env!("CARGO_BIN_EXE_stoa").into(),
+            args: vec!["extract-document".into()],
+        },
+        clock: Clock::system(),
+        random: Random::system(),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests call the server on loopback, not clients' addresses"
+)]
+fn http() -> Client {
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("an HTTP client")
+}
+
+async fn issue_platform_token(app: &App) -> String {
+    let token = Token::issue(TokenKind::Platform, app.random());
+    let new = NewApiToken {
+        id: app.new_id(ApiTokenId::generate),
+        scope: ApiTokenScope::Platform,
+        name: "tests".into(),
+        token: token.hash(),
+        hint: token.hint(),
+        created_at: app.clock().now(),
+    };
+    let mut connection = app.platform().acquire().await.expect("a connection");
+    api_tokens::insert(&mut connection, &new)
+        .await
+        .expect("a token");
+    token.expose().to_owned()
+}
