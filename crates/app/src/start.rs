@@ -74,12 +74,14 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
     let platform = PlatformDb::connect(&options.platform_url, options.platform_connections).await?;
     platform.migrate().await?;
     prove_keys(&platform, &options.keys).await?;
-    let tasks = TaskTracker::new();
+    // Beside the tasks that shutdown waits for: a connection's task lasts as long as the connection
+    // rests in a pool, and answers are saved over them to the end.
+    let connections = TaskTracker::new();
     let address_rules = AddressRules::new(options.allowed_hosts.clone());
     let outbound = Outbound::new(options.allowed_hosts);
     let managed = options
         .managed_url
-        .map(|url| ManagedCluster::new(url.expose_secret(), outbound.clone(), tasks.clone()))
+        .map(|url| ManagedCluster::new(url.expose_secret(), outbound.clone(), connections.clone()))
         .transpose()
         .map_err(StartError::ManagedAddress)?;
     let pools = PoolSettings {
@@ -95,7 +97,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
             managed,
             extractor: options.extractor,
         },
-        clients: ClientDatabases::new(outbound.clone(), pools, tasks.clone()),
+        clients: ClientDatabases::new(outbound.clone(), pools, connections),
         ai: Ai::new(outbound.clone()),
         platform,
         platform_url: options.platform_url,
@@ -103,7 +105,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
         outbound,
         clock: options.clock,
         random: options.random,
-        tasks,
+        tasks: TaskTracker::new(),
         shutdown: CancellationToken::new(),
     };
     Ok(App::new(parts)?)
@@ -111,7 +113,10 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
 
 /// A ring that cannot open what is stored would leave every client without its database, so it is
 /// found out before anything is served.
-async fn prove_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), StartError> {
+///
+/// # Errors
+/// When it cannot, or the platform's database cannot be read.
+pub async fn prove_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), StartError> {
     let mut connection = platform.acquire().await?;
     for (instance, wrapped) in instances::wrapped_keys(&mut connection).await? {
         keys.unwrap(instance, &wrapped).map_err(StartError::Keys)?;

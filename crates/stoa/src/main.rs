@@ -53,7 +53,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::ExtractDocument => Ok(()),
         Command::Openapi => output::print(&stoa_web::openapi_json()),
         Command::Completions { shell } => command_line::completions(shell),
-        Command::Serve => in_runtime(serve::run()),
+        Command::Serve { role } => in_runtime(serve::run(role)),
         Command::Migrate => in_runtime(migrate::run()),
         Command::Doctor(output) => in_runtime(doctor::run(output)),
     }

@@ -1,8 +1,10 @@
 //! `stoa migrate`: brings the platform database up to date, as a server does when it starts.
 
+use stoa_app::StartError;
 use stoa_domain::Random;
+use stoa_platform_db::{DbError, PlatformDb};
 
-use crate::application;
+use crate::application::{self, COMMAND_CONNECTIONS};
 use crate::command_line::failure::Failure;
 use crate::command_line::output;
 use crate::databases::Databases;
@@ -11,15 +13,21 @@ use crate::databases::Databases;
 pub(crate) async fn run() -> Result<(), Failure> {
     let configuration = crate::configuration()?;
     let databases = Databases::open_beside(&configuration, &Random::system()).await?;
-    let migrated = match application::connect(&databases, application::COMMAND_CONNECTIONS).await {
-        Ok(platform) => {
-            platform.close().await;
-            Ok(())
-        }
-        Err(failure) => Err(failure),
-    };
+    let migrated = migrate(&databases).await;
     databases.stop().await?;
     migrated?;
     output::tell("The platform database is up to date.");
     Ok(())
+}
+
+async fn migrate(databases: &Databases) -> Result<(), Failure> {
+    let migrated = async {
+        let platform = PlatformDb::connect(databases.platform(), COMMAND_CONNECTIONS).await?;
+        platform.migrate().await?;
+        platform.close().await;
+        Ok::<_, DbError>(())
+    };
+    migrated
+        .await
+        .map_err(|error| application::start_failure(&StartError::Platform(error)))
 }

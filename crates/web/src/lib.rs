@@ -47,6 +47,16 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
+/// Whether the process is alive and ready, and nothing else: for one that only works in the
+/// background.
+pub fn health_router(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(no_route)
+        .with_state(Arc::clone(app))
+}
+
 /// Every route with its policy.
 #[must_use]
 pub fn route_table() -> Vec<Route> {

@@ -11,6 +11,8 @@ use clap_complete::Shell;
 use failure::Failure;
 use output::OutputArguments;
 
+use crate::serve::Role;
+
 /// Chatbots for many clients, each in its own database.
 ///
 /// Settings come from the environment and from the file `.env`. Results go to standard output,
@@ -26,7 +28,11 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the server: pages, APIs and background work
-    Serve,
+    Serve {
+        /// What this process does
+        #[arg(long, value_enum, default_value = "all")]
+        role: Role,
+    },
     /// Bring the platform database up to date
     Migrate,
     /// Check configuration, databases, keys and clocks, and say how to mend what fails

@@ -1,6 +1,9 @@
 //! Checks of the databases: found, reachable, up to date, opened by the keys, and of one time.
 
 use chrono::TimeDelta;
+use secrecy::ExposeSecret as _;
+use stoa_app::start;
+use stoa_client_db::provision::ManagedCluster;
 use stoa_domain::seal::MasterKeyRing;
 use stoa_domain::{Clock, Random};
 use stoa_embedded_postgres::installed;
@@ -152,9 +155,12 @@ fn clock_skew(ahead: TimeDelta) -> Check {
 }
 
 async fn stored_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Check {
-    match application::check_keys(platform, keys).await {
+    match start::prove_keys(platform, keys).await {
         Ok(()) => Check::pass(STORED_KEYS, "the master keys open what is stored"),
-        Err(failure) => Check::fail(STORED_KEYS, failure.message(), failure.remedy()),
+        Err(error) => {
+            let failure = application::start_failure(&error);
+            Check::fail(STORED_KEYS, failure.message(), failure.remedy())
+        }
     }
 }
 
@@ -163,16 +169,16 @@ async fn managed(databases: &Databases) -> Check {
         "set STOA_MANAGED_DATABASE_URL to a cluster and a role with CREATEDB and CREATEROLE";
     // The operator's own host is reached whatever the policy for clients says.
     let outbound = Outbound::new(AddressPolicy::default());
-    let cluster = match application::managed(databases, &outbound, &TaskTracker::new()) {
-        Ok(Some(cluster)) => cluster,
-        Ok(None) => {
-            return Check::warn(
-                MANAGED,
-                "none: only clients with a database of their own can be created",
-                remedy,
-            );
-        }
-        Err(failure) => return Check::fail(MANAGED, failure.message(), failure.remedy()),
+    let Some(url) = databases.managed() else {
+        return Check::warn(
+            MANAGED,
+            "none: only clients with a database of their own can be created",
+            remedy,
+        );
+    };
+    let cluster = match ManagedCluster::new(url.expose_secret(), outbound, TaskTracker::new()) {
+        Ok(cluster) => cluster,
+        Err(error) => return Check::fail(MANAGED, with_causes(&error), remedy),
     };
     match cluster.condition().await {
         Ok(found) if !found.may_create => {

@@ -5,13 +5,15 @@ mod listener;
 mod termination;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stoa_app::{App, start};
 use stoa_domain::Random;
 use stoa_domain::seal::MasterKeyRing;
 use tokio::net::TcpListener;
 
-use crate::application::{Application, Purpose};
+use crate::application::{self, Purpose};
 use crate::command_line::failure::Failure;
 use crate::configuration::Configuration;
 use crate::data_directory::DataDirectory;
@@ -25,8 +27,19 @@ use termination::Termination;
 /// the databases then take, the process is out within 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// What a process does; a deployment may divide the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// Pages, APIs and background work
+    All,
+    /// Pages and APIs only
+    Web,
+    /// Background work only; answers /healthz and /readyz
+    Worker,
+}
+
 /// Serves until the process is asked to end.
-pub(crate) async fn run() -> Result<(), Failure> {
+pub(crate) async fn run(role: Role) -> Result<(), Failure> {
     let mut configuration = crate::parse_configuration()?;
     telemetry::start(&configuration.telemetry, None);
     for warning in &configuration.warnings {
@@ -47,14 +60,14 @@ pub(crate) async fn run() -> Result<(), Failure> {
                 Failure::from_error("no_master_key", &error).hint(master_key_remedy(&error))
             })?,
     };
-    Server::start(&configuration, keys).await?.serve().await
+    Server::start(&configuration, keys).await?.serve(role).await
 }
 
 /// Everything that a running server consists of.
 struct Server {
     termination: Termination,
     databases: Databases,
-    application: Application,
+    app: Arc<App>,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -74,17 +87,17 @@ impl Server {
             Some(url) => url.clone(),
             None => listener::local_url(address)?,
         };
-        let assembled = tokio::select! {
-            assembled = Application::assemble(
+        let started = tokio::select! {
+            started = application::start(
                 configuration, keys, &databases, public_url, Purpose::Server,
-            ) => assembled,
+            ) => started,
             signal = termination.wait() => Err(ended_while_starting(signal)),
         };
-        match assembled {
-            Ok(application) => Ok(Self {
+        match started {
+            Ok(app) => Ok(Self {
                 termination,
                 databases,
-                application,
+                app,
                 listener,
                 address,
             }),
@@ -95,68 +108,63 @@ impl Server {
         }
     }
 
-    async fn serve(self) -> Result<(), Failure> {
+    /// Serves until a signal or the end of the embedded PostgreSQL, then ends everything in order.
+    async fn serve(self, role: Role) -> Result<(), Failure> {
         let Self {
             mut termination,
             databases,
-            application,
+            app,
             listener,
             address,
         } = self;
-        let app = application.app();
-        let served = match application.start_background().await {
+        let background = start::background(&app, role != Role::Web).await;
+        let (connections, cause) = match background {
             Ok(()) => {
-                let router = stoa_web::router(app);
+                let router = match role {
+                    Role::All | Role::Web => stoa_web::router(&app),
+                    Role::Worker => stoa_web::health_router(&app),
+                };
                 let limits = listener::connection_limits();
                 let connections = Connections::accept(listener, router, limits);
                 tracing::info!(%address, url = %app.settings().public_url, "listening");
                 let cause = tokio::select! {
-                    signal = termination.wait() => Ok(signal),
-                    () = databases.ended() => Err(Failure::new(
-                        "embedded_postgres",
-                        "the embedded PostgreSQL has ended by itself; its server.log in the data directory says why",
-                    )),
+                    signal = termination.wait() => { tracing::info!(signal, "ending"); Ok(()) }
+                    () = databases.ended() => Err(postgres_ended()),
                 };
-                tracing::info!(because = cause.as_ref().ok(), "ending");
-                // Before anything is closed: readiness is withdrawn and streams say goodbye.
-                app.shutdown().cancel();
-                Ended {
-                    connections: Some(connections),
-                    cause: cause.map(drop),
-                }
+                (Some(connections), cause)
             }
-            Err(failure) => Ended {
-                connections: None,
-                cause: Err(failure),
-            },
+            Err(error) => (None, Err(Failure::from_error("platform_database", &error))),
         };
+        // Before anything is closed, readiness is withdrawn and streams say goodbye.
+        app.shutdown().cancel();
         // Whoever asks a second time does not want to wait.
         let all_ended = tokio::select! {
-            ended = drain(served.connections, application) => ended,
+            ended = drain(connections, &app) => ended,
             _ = termination.wait() => false,
         };
         if !all_ended {
-            tracing::warn!(
-                "not everything had ended; what was under way is mended at the next start"
-            );
+            tracing::warn!("not everything had ended; the next start mends what was under way");
         }
         let stopped = databases.stop().await;
-        served.cause.and(stopped)
+        cause.and(stopped)
     }
 }
 
-struct Ended {
-    connections: Option<Connections>,
-    cause: Result<(), Failure>,
-}
-
-async fn drain(connections: Option<Connections>, application: Application) -> bool {
+async fn drain(connections: Option<Connections>, app: &App) -> bool {
     let begun = Instant::now();
     let drained = match connections {
         Some(connections) => connections.drain(DRAIN).await,
         None => true,
     };
-    application.end(DRAIN.saturating_sub(begun.elapsed())).await && drained
+    application::end(app, DRAIN.saturating_sub(begun.elapsed())).await && drained
+}
+
+fn postgres_ended() -> Failure {
+    Failure::new(
+        "embedded_postgres",
+        "the embedded PostgreSQL has ended by itself",
+    )
+    .hint("postgres/server.log in the data directory says why")
 }
 
 fn ended_while_starting(signal: &str) -> Failure {
