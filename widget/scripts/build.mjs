@@ -2,6 +2,7 @@
 // server adds a hash of the content to their addresses), each with a `.br` and a `.gz`
 // beside it unless it is packed already.
 
+import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -35,9 +36,15 @@ await build({
   minify: true,
   logLevel: "warning",
 });
+const fonts = {};
 for (const subset of ["latin", "latin-ext"]) {
-  const font = path(`${FONTS}files/hanken-grotesk-${subset}-wght-normal.woff2`);
-  await cp(font, path(`hanken-grotesk-${subset}.woff2`, out));
+  const name = `hanken-grotesk-${subset}.woff2`;
+  await cp(path(`${FONTS}files/hanken-grotesk-${subset}-wght-normal.woff2`), path(name, out));
+  fonts[name] = await served(name);
+}
+for (const sheet of ["chat.css", "console.css"]) {
+  const css = await readFile(new URL(sheet, out), "utf8");
+  await writeFile(new URL(sheet, out), css.replace(/hanken-grotesk-[a-z-]+\.woff2/g, (name) => fonts[name]));
 }
 await cp(path("src/images/icon.svg"), path("icon.svg", out));
 await writeFile(new URL("licences.txt", out), await licences());
@@ -63,4 +70,14 @@ async function licences() {
     parts.map(async ([title, file]) => `${title}\n\n${await readFile(path(file), "utf8")}`),
   );
   return texts.join("\n\n----------\n\n");
+}
+
+/**
+ * The name under which the server offers a file: with the first six bytes of its SHA-256
+ * before the ending, as `crates/web/src/http/assets.rs` has it. Templates ask the server for
+ * it; a style sheet has to know.
+ */
+async function served(name) {
+  const hash = createHash("sha256").update(await readFile(new URL(name, out))).digest("hex").slice(0, 12);
+  return name.replace(/\.(\w+)$/, `.${hash}.$1`);
 }

@@ -11,6 +11,9 @@ import { App } from "./view/app.ts";
 import { accentFor } from "./view/colours.ts";
 import { el } from "./view/dom.ts";
 
+/** The most that the server keeps of a page's address, in characters. */
+const PAGE_URL_LIMIT = 2_000;
+
 export interface MountOptions {
   instanceId: string;
   /** The server's origin; empty for the page's own. */
@@ -39,7 +42,7 @@ export async function mount(root: HTMLElement, options: MountOptions): Promise<M
   setLanguage(root, options, words);
   applyTheme(root, configuration);
   const app = new App(root, configuration, words, options.platformName ?? "", (listener) => {
-    const where = { instanceId: options.instanceId, locale: words.language, pageUrl: location.href };
+    const where = { instanceId: options.instanceId, locale: words.language, pageUrl: location.href.slice(0, PAGE_URL_LIMIT) };
     return new Conversation(api, new SessionStore(options.instanceId), where, listener);
   });
   await app.open();

@@ -318,7 +318,8 @@ async function chatPage(query) {
 
 async function asset(name, response) {
   try {
-    const bytes = await readFile(fileURLToPath(new URL(name, DIST)));
+    const plain = name.replace(/\.[0-9a-f]{12}(?=\.\w+$)/, "");
+    const bytes = await readFile(fileURLToPath(new URL(plain, DIST)));
     response.writeHead(200, { "content-type": TYPES[name.split(".").pop()] ?? "application/octet-stream" });
     response.end(bytes);
   } catch {

@@ -57,15 +57,18 @@ function addRating(
     const before = rated;
     rated = rating;
     press(rating);
+    failure.hidden = true;
     try {
       await rate(rating, comment);
       announce(words.say("rated"));
     } catch {
       rated = before;
       press(before);
+      failure.hidden = false;
       announce(words.say("feedbackFailed"));
     }
   };
+  const failure = el("p", { class: "stoa-note", hidden: true }, words.say("feedbackFailed"));
   const why = whyForm(words, (comment) => {
     why.hidden = true;
     buttons.down.focus();
@@ -82,7 +85,7 @@ function addRating(
   });
   press(rated);
   row.append(buttons.up, buttons.down);
-  view.append(why);
+  view.append(failure, why);
 }
 
 function whyForm(words: Words, done: (comment: string) => void): HTMLElement {

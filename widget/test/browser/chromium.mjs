@@ -28,14 +28,17 @@ export async function openChat(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 760 }, locale: "en-GB", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
-  page.seen = { elsewhere: [], errors: [] };
+  page.seen = { elsewhere: [], refused: [], errors: [] };
   const origin = new URL(url).origin;
   page.on("request", (request) => {
     if (new URL(request.url()).origin !== origin) page.seen.elsewhere.push(request.url());
   });
+  page.on("response", (response) => {
+    if (response.status() >= 400) page.seen.refused.push(`${response.status()} ${response.url()}`);
+  });
   page.on("pageerror", (error) => page.seen.errors.push(String(error)));
   page.on("console", (message) => {
-    // Chromium reports a refused call by itself; the tests cause some on purpose.
+    // Chromium's own words for what `refused` has already.
     if (message.type() === "error" && !/Failed to load resource/.test(message.text())) page.seen.errors.push(message.text());
   });
   await page.goto(url);
@@ -44,7 +47,7 @@ export async function openChat(browser, url, options = {}) {
 }
 
 export function assertQuiet(page) {
-  assert.deepEqual(page.seen, { elsewhere: [], errors: [] });
+  assert.deepEqual(page.seen, { elsewhere: [], refused: [], errors: [] });
 }
 
 export async function ask(page, question) {
@@ -54,7 +57,7 @@ export async function ask(page, question) {
 
 /** Waits for the last answer to be complete, or to have failed. */
 export async function answered(page) {
-  await page.locator(".stoa-from-bot:last-of-type :is(.stoa-after, .stoa-trouble, .stoa-note)").last().waitFor();
+  await page.locator(".stoa-from-bot:last-of-type > :is(.stoa-after, .stoa-trouble, .stoa-note)").last().waitFor();
   await page.locator(".stoa-composer [aria-label]:is(button[type=submit])").waitFor();
   return page.locator(".stoa-from-bot").last();
 }
