@@ -6,10 +6,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde::Serialize;
 use stoa_app::chat::event::{Event, EventId, Source};
 use stoa_app::chat::live::Listener;
+use stoa_domain::{DocumentId, FinishReason, MessageId, SessionId};
 
 /// How often a comment line keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -60,57 +62,138 @@ async fn next_frame(listener: &mut Listener) -> Option<Bytes> {
 
 /// One event. JSON has no line breaks of its own, so one `data:` line is enough.
 fn frame(id: EventId, event: &Event) -> Bytes {
-    if matches!(event, Event::Done) {
+    let Some(payload) = Payload::of(event) else {
         return Bytes::from_static(b"data: [DONE]\n\n");
+    };
+    let mut frame = format!("id: {id}\ndata: ").into_bytes();
+    if let Err(error) = serde_json::to_writer(&mut frame, &payload) {
+        tracing::error!(%error, "an event could not be written as JSON");
     }
-    Bytes::from(format!("id: {id}\ndata: {}\n\n", payload(event)))
+    frame.extend_from_slice(b"\n\n");
+    Bytes::from(frame)
 }
 
-fn payload(event: &Event) -> Value {
-    match event {
-        Event::Start {
-            message,
-            session,
-            created_at,
-        } => json!({
-            "type": "start",
-            "messageId": message,
-            "messageMetadata": { "sessionId": session, "createdAt": created_at },
-        }),
-        Event::Source(source) => source_payload(source),
-        Event::TextStart => json!({ "type": "text-start", "id": TEXT_PART }),
-        Event::TextDelta(delta) => json!({ "type": "text-delta", "id": TEXT_PART, "delta": delta }),
-        Event::TextEnd => json!({ "type": "text-end", "id": TEXT_PART }),
-        Event::Usage(usage) => json!({
-            "type": "data-usage",
-            "data": {
-                "inputTokens": usage.input_tokens,
-                "outputTokens": usage.output_tokens,
-                "model": usage.model,
-                "finishReason": usage.finish_reason,
+/// An event in the protocol's own shape and names.
+#[derive(Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+enum Payload<'a> {
+    Start {
+        message_id: MessageId,
+        message_metadata: Metadata,
+    },
+    SourceDocument {
+        source_id: &'a str,
+        media_type: &'a str,
+        title: &'a str,
+        provider_metadata: ProviderMetadata<'a>,
+    },
+    TextStart {
+        id: &'static str,
+    },
+    TextDelta {
+        id: &'static str,
+        delta: &'a str,
+    },
+    TextEnd {
+        id: &'static str,
+    },
+    DataUsage {
+        data: UsageData<'a>,
+    },
+    Finish,
+    Error {
+        error_text: &'a str,
+        code: &'a str,
+        retryable: bool,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    session_id: SessionId,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct ProviderMetadata<'a> {
+    stoa: SourceMetadata<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourceMetadata<'a> {
+    document_id: DocumentId,
+    url: Option<&'a str>,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageData<'a> {
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    model: &'a str,
+    finish_reason: FinishReason,
+}
+
+impl<'a> Payload<'a> {
+    /// The event's payload; `None` for the end, which is no JSON.
+    fn of(event: &'a Event) -> Option<Self> {
+        Some(match event {
+            Event::Start {
+                message,
+                session,
+                created_at,
+            } => Self::Start {
+                message_id: *message,
+                message_metadata: Metadata {
+                    session_id: *session,
+                    created_at: *created_at,
+                },
             },
-        }),
-        Event::Finish => json!({ "type": "finish" }),
-        Event::Error(failure) => json!({
-            "type": "error",
-            "errorText": failure.text,
-            "code": failure.code,
-            "retryable": failure.retryable,
-        }),
-        Event::Done => Value::Null,
+            Event::Source(source) => Self::source(source),
+            Event::TextStart => Self::TextStart { id: TEXT_PART },
+            Event::TextDelta(delta) => Self::TextDelta {
+                id: TEXT_PART,
+                delta,
+            },
+            Event::TextEnd => Self::TextEnd { id: TEXT_PART },
+            Event::Usage(usage) => Self::DataUsage {
+                data: UsageData {
+                    input_tokens: usage.input_tokens,
+                    output_tokens: usage.output_tokens,
+                    model: &usage.model,
+                    finish_reason: usage.finish_reason,
+                },
+            },
+            Event::Finish => Self::Finish,
+            Event::Error(failure) => Self::Error {
+                error_text: &failure.text,
+                code: failure.code,
+                retryable: failure.retryable,
+            },
+            Event::Done => return None,
+        })
     }
-}
 
-fn source_payload(source: &Source) -> Value {
-    json!({
-        "type": "source-document",
-        "sourceId": source.source_id,
-        "mediaType": source.media_type,
-        "title": source.title,
-        "providerMetadata": {
-            "stoa": { "documentId": source.document_id, "url": source.url, "text": source.text },
-        },
-    })
+    fn source(source: &'a Source) -> Self {
+        let stoa = SourceMetadata {
+            document_id: source.document_id,
+            url: source.url.as_deref(),
+            text: &source.text,
+        };
+        Self::SourceDocument {
+            source_id: &source.source_id,
+            media_type: &source.media_type,
+            title: &source.title,
+            provider_metadata: ProviderMetadata { stoa },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +209,7 @@ mod tests {
         let delta = Event::TextDelta("a\nb \"c\" ü".into());
         assert_eq!(
             text(EventId::Text(9), &delta),
-            "id: t9\ndata: {\"delta\":\"a\\nb \\\"c\\\" ü\",\"id\":\"t\",\"type\":\"text-delta\"}\n\n"
+            "id: t9\ndata: {\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"a\\nb \\\"c\\\" ü\"}\n\n"
         );
         assert_eq!(
             text(EventId::Tail(3), &Event::Finish),
