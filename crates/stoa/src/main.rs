@@ -1,14 +1,18 @@
 //! `stoa`: the command line, the server, and the embedded PostgreSQL under it.
 
 mod application;
+mod command;
 mod command_line;
 mod configuration;
 mod data_directory;
 mod databases;
 mod doctor;
+mod master_key;
 mod migrate;
 mod serve;
+mod super_admins;
 mod telemetry;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -51,6 +55,8 @@ fn exit(result: Result<(), Failure>) -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::ExtractDocument => Ok(()),
+        Command::SuperAdmin(command) => in_runtime(super_admins::run(command)),
+        Command::Token(command) => in_runtime(tokens::run(command)),
         Command::Openapi => output::print(&stoa_web::openapi_json()),
         Command::Completions { shell } => command_line::completions(shell),
         Command::Serve { role } => in_runtime(serve::run(role)),

@@ -12,6 +12,8 @@ use failure::Failure;
 use output::OutputArguments;
 
 use crate::serve::Role;
+use crate::super_admins::SuperAdminCommand;
+use crate::tokens::TokenCommand;
 
 /// Chatbots for many clients, each in its own database.
 ///
@@ -37,6 +39,12 @@ pub(crate) enum Command {
     Migrate,
     /// Check configuration, databases, keys and clocks, and say how to mend what fails
     Doctor(OutputArguments),
+    /// The people who run the platform
+    #[command(subcommand)]
+    SuperAdmin(SuperAdminCommand),
+    /// Tokens for the platform API
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Print a script that completes commands in a shell

@@ -6,7 +6,8 @@ use stoa_domain::seal::MasterKeyRing;
 use super::report::Check;
 use crate::command_line::failure::{Failure, with_causes};
 use crate::configuration::Configuration;
-use crate::data_directory::{DataDirectory, MasterKeyError};
+use crate::data_directory::DataDirectory;
+use crate::master_key;
 
 const CONFIGURATION: &str = "configuration";
 const DATA_DIRECTORY: &str = "data_directory";
@@ -78,25 +79,9 @@ pub(super) fn master_key(configuration: &mut Configuration) -> (Check, Option<Ma
             (Check::pass(MASTER_KEY, detail), Some(keys))
         }
         Err(error) => (
-            Check::fail(MASTER_KEY, with_causes(&error), master_key_remedy(&error)),
+            Check::fail(MASTER_KEY, with_causes(&error), master_key::remedy(&error)),
             None,
         ),
-    }
-}
-
-/// What to do when the master key cannot be had.
-pub(crate) fn master_key_remedy(error: &MasterKeyError) -> String {
-    match error {
-        MasterKeyError::Missing(_) => {
-            "make one with `echo \"STOA_MASTER_KEY=k1:$(openssl rand -base64 32)\" >> .env` and keep a copy of it in a safe place: without it nothing that was sealed can be opened".to_owned()
-        }
-        MasterKeyError::Exposed { path, .. } => format!("chmod 600 {}", path.display()),
-        MasterKeyError::Unusable { path, .. } => {
-            format!("put the right key back into {}, or set STOA_MASTER_KEY", path.display())
-        }
-        MasterKeyError::Io { path, .. } => {
-            format!("look at the permissions of {} and at the space on its disk", path.display())
-        }
     }
 }
 

@@ -7,7 +7,6 @@ mod report;
 use crate::command_line::failure::Failure;
 use crate::command_line::output::OutputArguments;
 use crate::configuration::Configuration;
-pub(crate) use local::master_key_remedy;
 use report::{Check, Report};
 
 /// Makes every check and prints them; fails when one fails.

@@ -16,9 +16,8 @@ use tokio::net::TcpListener;
 use crate::application::{self, Purpose};
 use crate::command_line::failure::Failure;
 use crate::configuration::Configuration;
-use crate::data_directory::DataDirectory;
 use crate::databases::Databases;
-use crate::doctor::master_key_remedy;
+use crate::master_key;
 use crate::telemetry;
 use connections::Connections;
 use termination::Termination;
@@ -52,14 +51,7 @@ pub(crate) async fn run(role: Role) -> Result<(), Failure> {
         )
         .hint("unset MULTI_TENANT_MODE"));
     }
-    let keys = match configuration.master_keys.take() {
-        Some(keys) => keys,
-        None => DataDirectory::new(&configuration.data_directory)
-            .master_keys()
-            .map_err(|error| {
-                Failure::from_error("no_master_key", &error).hint(master_key_remedy(&error))
-            })?,
-    };
+    let keys = master_key::of(&mut configuration)?;
     Server::start(&configuration, keys).await?.serve(role).await
 }
 
