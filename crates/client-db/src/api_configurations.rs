@@ -188,21 +188,25 @@ pub async fn delete(
     Ok(changed == 1)
 }
 
-/// Stores how a test went: `None` for well, else the failure's code. False when there is none.
+/// Stores how a test went: `None` for well, else the failure's code. False when there is none, or
+/// it was changed since `tested` (its `updated_at` at the time of the test): the result is not its own.
 pub async fn record_test(
     connection: &ClientConnection,
     id: ApiConfigurationId,
+    tested: DateTime<Utc>,
     error: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<bool, ClientDbError> {
     let changed = connection
         .execute(
             "UPDATE stoa.api_configurations
-             SET tested_at = $3, test_ok = $2 IS NULL, test_error = $2 WHERE id = $1",
+             SET tested_at = $3, test_ok = $2 IS NULL, test_error = $2
+             WHERE id = $1 AND updated_at = $4",
             &[
                 (&id.as_uuid(), Type::UUID),
                 (&error, Type::TEXT),
                 (&now, Type::TIMESTAMPTZ),
+                (&tested, Type::TIMESTAMPTZ),
             ],
         )
         .await?;

@@ -24,6 +24,7 @@ pub mod chunks;
 pub mod documents;
 pub mod end_users;
 pub mod feedback;
+pub mod holdings;
 pub mod idempotency;
 pub mod live_configurations;
 pub mod messages;

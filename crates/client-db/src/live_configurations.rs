@@ -109,6 +109,39 @@ pub async fn put(
     one(&rows, |row| column(row, "version"))?.ok_or(ClientDbError::Unreadable { what: "version" })
 }
 
+/// Stores a new version on top of `based_on` (0 before the first) and gives its number; `None` when
+/// that is no longer the newest.
+pub async fn put_after(
+    connection: &ClientConnection,
+    based_on: i32,
+    settings: &LiveConfiguration,
+    changed_by: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Option<i32>, ClientDbError> {
+    let settings = serde_json::to_value(settings)
+        .map_err(|_| ClientDbError::Unreadable { what: "settings" })?;
+    let rows = connection
+        .query(
+            "INSERT INTO stoa.live_configurations (version, settings, changed_by, created_at)
+             SELECT $1::int4 + 1, $2, $3, $4 FROM stoa.live_configurations
+             HAVING coalesce(max(version), 0) = $1
+             RETURNING version",
+            &[
+                (&based_on, Type::INT4),
+                (&settings, Type::JSONB),
+                (&changed_by, Type::TEXT),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await;
+    match rows {
+        Ok(rows) => one(&rows, |row| column(row, "version")),
+        // Another version was put on top of the same one at the same moment.
+        Err(ClientDbError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn read(row: &Row) -> Result<LiveConfigurationVersion, ClientDbError> {
     Ok(LiveConfigurationVersion {
         version: column(row, "version")?,

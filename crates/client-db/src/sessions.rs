@@ -66,8 +66,8 @@ pub struct SessionFilter {
     pub status: Option<SessionStatus>,
     /// Those in which this text was written, whatever its case.
     pub text: Option<String>,
-    /// Those of the end user with this id in the client's own system.
-    pub user_external_id: Option<String>,
+    /// Those of the end user with this id, ours or the client's own.
+    pub user: Option<String>,
 }
 
 /// Stores a conversation.
@@ -146,7 +146,7 @@ pub async fn list(
              FROM stoa.chat_sessions s
              LEFT JOIN stoa.client_users u ON u.id = s.end_user_id
              WHERE ($1::text IS NULL OR s.status = $1)
-               AND ($2::text IS NULL OR u.external_id = $2)
+               AND ($2::text IS NULL OR u.external_id = $2 OR u.id::text = $2)
                AND ($3::text IS NULL OR EXISTS (
                     SELECT FROM stoa.chat_messages m
                     WHERE m.session_id = s.id
@@ -156,7 +156,7 @@ pub async fn list(
              LIMIT $6",
             &[
                 (&filter.status.map(SessionStatus::as_str), Type::TEXT),
-                (&filter.user_external_id, Type::TEXT),
+                (&filter.user, Type::TEXT),
                 (&filter.text, Type::TEXT),
                 (&request.after_time(), Type::TIMESTAMPTZ),
                 (&request.after_id(), Type::UUID),

@@ -138,7 +138,9 @@ pub async fn list(
     }))
 }
 
-/// Stores what a person of the client's wrote. False when there is no such conversation.
+/// Stores what a person of the client's wrote, which hands the conversation over to them: the bot is
+/// silent from here, and a closed conversation is taken up again. False when there is no such
+/// conversation.
 pub async fn add_agent_message(
     connection: &ClientConnection,
     session: SessionId,
@@ -151,7 +153,8 @@ pub async fn add_agent_message(
         .execute(
             "WITH touched AS (
                 UPDATE stoa.chat_sessions
-                SET last_message_at = greatest(last_message_at, $5)
+                SET last_message_at = greatest(last_message_at, $5), status = 'handoff',
+                    closed_at = NULL, assigned_to = coalesce($3, assigned_to)
                 WHERE id = $1
                 RETURNING id
              )

@@ -26,7 +26,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    address::DatabaseAddress, connection::ClientConnection, error::ClientDbError, wire::Deadlines,
+    address::DatabaseAddress,
+    connection::ClientConnection,
+    error::ClientDbError,
+    preflight::{self, PreflightReport},
+    wire::Deadlines,
 };
 use entry::{Entry, Idle};
 
@@ -113,6 +117,29 @@ impl ClientDatabases {
             waiting: AtomicUsize::new(0),
         });
         Self { inner }
+    }
+
+    /// The same settings with pools of its own, to try an address before it is an instance's.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let inner = &self.inner;
+        Self::new(inner.outbound.clone(), inner.settings, inner.tasks.clone())
+    }
+
+    /// Looks at a database as `instance` would use it. Changes nothing that outlives the check.
+    pub async fn preflight(
+        &self,
+        address: &DatabaseAddress,
+        instance: InstanceId,
+    ) -> PreflightReport {
+        let Inner {
+            outbound,
+            settings,
+            tasks,
+            ..
+        } = &*self.inner;
+        let (deadlines, marker) = (settings.deadlines, settings.marker_required);
+        preflight::checked(outbound, address, instance, deadlines, tasks, marker).await
     }
 
     /// The door that these connections go through.

@@ -24,6 +24,7 @@ pub(super) struct Place<'a> {
     pub(super) address: &'a DatabaseAddress,
     pub(super) deadlines: Deadlines,
     pub(super) tasks: &'a TaskTracker,
+    pub(super) marker_required: bool,
 }
 
 /// What the server says of itself and of our rights, in one round trip.
@@ -40,6 +41,7 @@ struct Server {
     vector_installed: Option<String>,
     vector_available: Option<String>,
     may_add_vector: bool,
+    platform: bool,
 }
 
 pub(super) async fn inspect(
@@ -62,6 +64,7 @@ pub(super) async fn inspect(
     };
     let took = began.elapsed().as_millis();
     findings.facts.version = Some(server.version.clone());
+    findings.facts.platform = server.platform;
     if server.version_number < OLDEST_VERSION {
         findings.fail(
             "version",
@@ -79,7 +82,7 @@ pub(super) async fn inspect(
     }
     pooler(&connection, &server, place, findings).await;
     vectors(&server, findings);
-    if !ownership(&connection, instance, findings).await {
+    if !ownership(&connection, instance, place.marker_required, findings).await {
         return;
     }
     match write_and_read_back(&mut connection).await {
@@ -109,6 +112,7 @@ async fn server(connection: &ClientConnection) -> Result<Server, ClientDbError> 
             vector_installed: column(row, "vector_installed")?,
             vector_available: column(row, "vector_available")?,
             may_add_vector: column(row, "may_add_vector")?,
+            platform: column(row, "platform")?,
         })
     })?;
     server.ok_or(ClientDbError::Unreadable { what: "server" })
@@ -140,7 +144,8 @@ SELECT pg_catalog.current_setting('server_version_num')::int4 AS version_number,
            SELECT pg_catalog.bool_or(v.trusted OR NOT v.superuser)
            FROM pg_catalog.pg_available_extension_versions v WHERE v.name = 'vector'
        ) AND pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), false)
-           AS may_add_vector
+           AS may_add_vector,
+       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'stoa_platform') AS platform
 FROM (VALUES (1)) one (row)
 LEFT JOIN pg_catalog.pg_namespace stoa ON stoa.nspname = 'stoa'
 ";
@@ -203,6 +208,7 @@ async fn pooler(
         address,
         deadlines,
         tasks,
+        ..
     } = *place;
     let known = address.port() == 6543 || address.host().contains("pooler.supabase");
     if connection.announced_process() == server.process && !known {
@@ -267,13 +273,20 @@ fn vectors(server: &Server, findings: &mut Findings) {
 async fn ownership(
     connection: &ClientConnection,
     instance: InstanceId,
+    marker_required: bool,
     findings: &mut Findings,
 ) -> bool {
     match marker::read(connection).await {
         Ok(None) => findings.pass("ownership", "the database is nobody's yet"),
         Ok(Some(marker)) if marker.instance == instance => {
+            findings.facts.own = true;
             findings.pass("ownership", "the database is this instance's");
         }
+        Ok(Some(_)) if !marker_required => findings.warn(
+            "ownership",
+            "the database belongs to another instance, which the operator allows",
+            "Use a database of its own for each instance.",
+        ),
         Ok(Some(_)) => {
             findings.fail(
                 "ownership",

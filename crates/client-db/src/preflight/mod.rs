@@ -62,6 +62,10 @@ pub struct Facts {
     pub pgvector: Option<String>,
     /// `none`, `session` or `transaction`.
     pub pooler: Option<String>,
+    /// Whether the database carries the marker of the instance for which it was checked.
+    pub own: bool,
+    /// Whether a platform's own tables are in it.
+    pub platform: bool,
 }
 
 /// Looks at a database as `instance` would use it. Changes nothing in it that outlives the check.
@@ -72,6 +76,18 @@ pub async fn check(
     deadlines: Deadlines,
     tasks: &TaskTracker,
 ) -> PreflightReport {
+    checked(outbound, address, instance, deadlines, tasks, true).await
+}
+
+/// The check, with or without regard to whose the database says it is.
+pub(crate) async fn checked(
+    outbound: &Outbound,
+    address: &DatabaseAddress,
+    instance: InstanceId,
+    deadlines: Deadlines,
+    tasks: &TaskTracker,
+    marker_required: bool,
+) -> PreflightReport {
     let mut findings = Findings::new(address);
     let reached = reach::reach(outbound, address, deadlines, tasks, &mut findings).await;
     if let Some(connection) = reached {
@@ -80,6 +96,7 @@ pub async fn check(
             address,
             deadlines,
             tasks,
+            marker_required,
         };
         inspect::inspect(connection, &place, instance, &mut findings).await;
     }

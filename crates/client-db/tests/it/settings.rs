@@ -24,13 +24,19 @@ async fn every_change_of_the_settings_is_a_version() {
         let put = live_configurations::put(&connection, &settings, Some("ada@x.org"), now()).await;
         assert_eq!(put.unwrap(), version);
     }
+    for (based_on, made) in [(2, None), (3, Some(4)), (3, None)] {
+        settings.display.bot_name = format!("Bot after {based_on}");
+        let put =
+            live_configurations::put_after(&connection, based_on, &settings, None, now()).await;
+        assert_eq!(put.unwrap(), made, "based on {based_on}");
+    }
     let current = live_configurations::current(&connection)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         (current.version, current.settings.display.bot_name.as_str()),
-        (3, "Bot 3")
+        (4, "Bot after 3")
     );
     let second = live_configurations::version(&connection, 2)
         .await
@@ -44,7 +50,7 @@ async fn every_change_of_the_settings_is_a_version() {
     let versions = live_configurations::versions(&connection).await.unwrap();
     assert_eq!(
         versions.iter().map(|it| it.version).collect::<Vec<_>>(),
-        [3, 2, 1]
+        [4, 3, 2, 1]
     );
 }
 
@@ -104,9 +110,13 @@ async fn a_test_counts_for_what_was_tested_and_no_longer() {
         .map(|it| it.id)
         .collect();
     assert_eq!(order, [first, second]);
+    let tested = api_configurations::find(&connection, first)
+        .await
+        .unwrap()
+        .unwrap();
 
     assert!(
-        api_configurations::record_test(&connection, first, None, now())
+        api_configurations::record_test(&connection, first, tested.updated_at, None, now())
             .await
             .unwrap()
     );
@@ -132,7 +142,17 @@ async fn a_test_counts_for_what_was_tested_and_no_longer() {
         .unwrap()
         .unwrap();
     assert_eq!((stored.test_ok, stored.tested_at), (None, None));
-    let failed = api_configurations::record_test(&connection, first, Some("bad_key"), now()).await;
+    let outdated =
+        api_configurations::record_test(&connection, first, tested.updated_at, None, now()).await;
+    assert!(!outdated.unwrap(), "what was tested is not what is stored");
+    let failed = api_configurations::record_test(
+        &connection,
+        first,
+        stored.updated_at,
+        Some("bad_key"),
+        now(),
+    )
+    .await;
     assert!(failed.unwrap());
     let stored = api_configurations::find(&connection, first)
         .await
@@ -195,47 +215,56 @@ async fn a_stranger_cannot_rename_a_person_who_was_vouched_for() {
 
 #[tokio::test]
 async fn the_first_answer_to_a_key_stands_until_it_expires() {
+    use idempotency::{Begun, IdempotentRequest, Since};
     let client = Client::new().await;
     let connection = client.connection().await;
-    let day = Duration::from_secs(86_400);
-    let answer = |status| idempotency::StoredResponse {
-        request_hash: vec![7; 32],
-        status,
-        response: serde_json::json!({"id": status}),
-        created_at: now(),
+    let (day, minute) = (Duration::from_secs(86_400), Duration::from_secs(60));
+    let start = now();
+    let request = |scope, request_hash| IdempotentRequest {
+        scope,
+        key: "k",
+        request_hash,
     };
-    let first = answer(201);
-    let expired = now() - day;
+    let begin = async |request, at: chrono::DateTime<chrono::Utc>| {
+        let since = Since {
+            answered: at - day,
+            claimed: at - minute,
+        };
+        idempotency::begin(&connection, &request, since, at)
+            .await
+            .unwrap()
+    };
+    let first = request("POST /documents", &[7; 32]);
+    assert_eq!(begin(first, start).await, Begun::New);
+    assert_eq!(begin(first, start).await, Begun::InProgress);
+    let other = request("POST /documents", &[8; 32]);
+    assert_eq!(begin(other, start).await, Begun::Mismatch);
+    assert_eq!(
+        begin(request("POST /other", &[7; 32]), start).await,
+        Begun::New
+    );
+
+    // Given back, and taken over from a process that died.
+    assert!(idempotency::abandon(&connection, &first).await.unwrap());
+    assert_eq!(begin(first, start).await, Begun::New);
+    assert_eq!(begin(first, start + minute * 2).await, Begun::New);
+
+    let answer = serde_json::json!({"id": 1});
     assert!(
-        idempotency::store(&connection, "documents", "k", &first, expired)
+        idempotency::finish(&connection, &first, 201, &answer)
             .await
             .unwrap()
     );
-    let second = idempotency::store(&connection, "documents", "k", &answer(202), expired).await;
-    assert!(!second.unwrap());
-    let found = idempotency::find(&connection, "documents", "k", expired)
-        .await
-        .unwrap();
-    assert_eq!(found, Some(first));
-    assert_eq!(
-        idempotency::find(&connection, "other", "k", expired)
-            .await
-            .unwrap(),
-        None
-    );
-    let later = now() + day;
-    assert_eq!(
-        idempotency::find(&connection, "documents", "k", later)
-            .await
-            .unwrap(),
-        None
-    );
-    assert!(
-        idempotency::store(&connection, "documents", "k", &answer(202), later)
-            .await
-            .unwrap()
-    );
-    assert_eq!(idempotency::sweep(&connection, later).await.unwrap(), 1);
+    assert!(!idempotency::abandon(&connection, &first).await.unwrap());
+    let answered = Begun::Answered {
+        status: 201,
+        response: answer,
+    };
+    assert_eq!(begin(first, start + minute * 5).await, answered);
+    assert_eq!(begin(other, start + minute * 5).await, Begun::Mismatch);
+    assert_eq!(begin(other, start + day * 2).await, Begun::New);
+    let later = start + day * 3;
+    assert_eq!(idempotency::sweep(&connection, later).await.unwrap(), 2);
 }
 
 #[tokio::test]
