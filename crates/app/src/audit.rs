@@ -33,14 +33,6 @@ impl By {
             address,
         }
     }
-
-    /// The platform itself.
-    pub(crate) fn system(part: &str) -> Self {
-        Self {
-            actor: audit_log::Actor::system(part),
-            address: None,
-        }
-    }
 }
 
 impl From<&PlatformCaller> for By {

@@ -17,6 +17,7 @@ pub mod access;
 pub mod api_tokens;
 pub mod chat;
 pub mod documents;
+pub mod instances;
 pub mod live_configuration;
 pub mod meter;
 pub mod passwords;
