@@ -6,7 +6,7 @@ mod turn;
 use chrono::{DateTime, Utc};
 use postgres_types::Type;
 use stoa_domain::{
-    ApiConfigurationId, FinishReason, MessageId, MessageRole, MessageState, SessionId,
+    ApiConfigurationId, FinishReason, MessageId, MessageRole, MessageState, Rating, SessionId,
     token::TokenHash,
 };
 use tokio_postgres::Row;
@@ -56,6 +56,8 @@ pub struct Message {
     pub output_tokens: Option<i64>,
     /// The agent who wrote it.
     pub author_id: Option<Uuid>,
+    /// The visitor's verdict on the answer.
+    pub rating: Option<Rating>,
     /// When it was stored first.
     pub created_at: DateTime<Utc>,
     /// When it became final.
@@ -70,10 +72,12 @@ pub async fn find(
 ) -> Result<Option<Message>, ClientDbError> {
     let rows = connection
         .query(
-            "SELECT id, session_id, role, state, content, finish_reason, error_code, sources,
-                    provider, model, api_configuration_id, input_tokens, output_tokens, author_id,
-                    created_at, finished_at
-             FROM stoa.chat_messages WHERE id = $1 AND session_id = $2",
+            "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
+                    m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
+                    m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at
+             FROM stoa.chat_messages m
+             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+             WHERE m.id = $1 AND m.session_id = $2",
             &[
                 (&id.as_uuid(), Type::UUID),
                 (&session.as_uuid(), Type::UUID),
@@ -93,9 +97,10 @@ pub async fn find_by_token(
         .query(
             "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
                     m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
-                    m.output_tokens, m.author_id, m.created_at, m.finished_at
+                    m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at
              FROM stoa.chat_messages m
              JOIN stoa.chat_sessions s ON s.id = m.session_id
+             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
              WHERE m.id = $1 AND s.token_hash = $2",
             &[
                 (&id.as_uuid(), Type::UUID),
@@ -114,15 +119,16 @@ pub async fn list(
 ) -> Result<Page<Message>, ClientDbError> {
     let rows = connection
         .query(
-            "SELECT id, session_id, role, state, content, finish_reason, error_code, sources,
-                    provider, model, api_configuration_id, input_tokens, output_tokens, author_id,
-                    created_at, finished_at
-             FROM stoa.chat_messages
-             WHERE session_id = $1
-               AND ($2::uuid IS NULL OR position > (
+            "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
+                    m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
+                    m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at
+             FROM stoa.chat_messages m
+             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+             WHERE m.session_id = $1
+               AND ($2::uuid IS NULL OR m.position > (
                     SELECT after.position FROM stoa.chat_messages after
                     WHERE after.id = $2 AND after.session_id = $1))
-             ORDER BY position
+             ORDER BY m.position
              LIMIT $3",
             &[
                 (&session.as_uuid(), Type::UUID),
@@ -190,6 +196,7 @@ fn read(row: &Row) -> Result<Message, ClientDbError> {
         input_tokens: column(row, "input_tokens")?,
         output_tokens: column(row, "output_tokens")?,
         author_id: column(row, "author_id")?,
+        rating: optional_word(row, "rating")?,
         created_at: column(row, "created_at")?,
         finished_at: column(row, "finished_at")?,
     })

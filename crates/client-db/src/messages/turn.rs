@@ -159,6 +159,7 @@ fn existing_answer(
         input_tokens: None,
         output_tokens: None,
         author_id: None,
+        rating: None,
         created_at: turn.now,
         finished_at: None,
     })
@@ -206,10 +207,11 @@ SELECT session.status AS session_status, session.end_user_id,
        earlier.id, earlier.session_id, earlier.role, earlier.state, earlier.content,
        earlier.finish_reason, earlier.error_code, earlier.sources, earlier.provider, earlier.model,
        earlier.api_configuration_id, earlier.input_tokens, earlier.output_tokens,
-       earlier.author_id, earlier.created_at, earlier.finished_at
+       earlier.author_id, rated.rating, earlier.created_at, earlier.finished_at
 FROM session
 CROSS JOIN question
 CROSS JOIN history
 LEFT JOIN stoa.chat_messages earlier
     ON earlier.id = question.answer_id AND question.id <> $3
+LEFT JOIN stoa.message_feedback rated ON rated.message_id = earlier.id
 ";

@@ -6,7 +6,8 @@ use stoa_app::chat::event::{Source, Usage};
 use stoa_app::chat::stored_sources;
 use stoa_app::chat::{Message, Session};
 use stoa_domain::{
-    DocumentId, FinishReason, MessageId, MessageRole, MessageState, SessionId, SessionStatus,
+    DocumentId, FinishReason, MessageId, MessageRole, MessageState, Rating, SessionId,
+    SessionStatus,
 };
 use utoipa::ToSchema;
 
@@ -55,6 +56,8 @@ pub(crate) struct MessageView {
     finish_reason: Option<FinishReason>,
     /// The passages that it may cite.
     sources: Vec<SourceView>,
+    /// The visitor's verdict on the answer.
+    feedback: Option<Rating>,
     /// When it began.
     created_at: DateTime<Utc>,
 }
@@ -71,6 +74,7 @@ impl From<Message> for MessageView {
             content: message.content,
             state: message.state,
             finish_reason: message.finish_reason,
+            feedback: message.rating,
             created_at: message.created_at,
         }
     }
