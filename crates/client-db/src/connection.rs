@@ -37,6 +37,9 @@ pub struct ClientConnection {
     statement_deadline: Duration,
     has_vectors: bool,
     unfit: AtomicBool,
+    /// Whether a statement failed since the transaction began, which PostgreSQL undoes at COMMIT
+    /// without calling that an error.
+    statement_failed: AtomicBool,
     under_way: AtomicU32,
 }
 
@@ -59,6 +62,7 @@ impl ClientConnection {
             statement_deadline: deadlines.statement,
             has_vectors: false,
             unfit: AtomicBool::new(false),
+            statement_failed: AtomicBool::new(false),
             under_way: AtomicU32::new(0),
         })
     }
@@ -82,6 +86,7 @@ impl ClientConnection {
     /// See [`ClientDbError`].
     pub async fn begin(&mut self) -> Result<Transaction<'_>, ClientDbError> {
         self.run_script("BEGIN").await?;
+        self.statement_failed.store(false, Ordering::Relaxed);
         Ok(Transaction {
             connection: self,
             ended: false,
@@ -187,6 +192,7 @@ impl ClientConnection {
     }
 
     fn failed(&self, error: &tokio_postgres::Error) -> ClientDbError {
+        self.statement_failed.store(true, Ordering::Relaxed);
         if let Some(violation) = self.wire.budget.violation() {
             self.unfit.store(true, Ordering::Relaxed);
             return violation.into();
@@ -210,8 +216,13 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// See [`ClientDbError`]. After a lost connection nobody knows whether it was done.
+    /// `Undone` when one of the statements had failed, else see [`ClientDbError`]. After a lost
+    /// connection nobody knows whether it was done.
     pub async fn commit(mut self) -> Result<(), ClientDbError> {
+        if self.connection.statement_failed.load(Ordering::Relaxed) {
+            self.rollback().await?;
+            return Err(ClientDbError::Undone);
+        }
         self.connection.run_script("COMMIT").await?;
         self.ended = true;
         Ok(())

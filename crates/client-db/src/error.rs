@@ -79,6 +79,9 @@ pub enum ClientDbError {
     /// The server answered a statement with an error.
     #[error("the database refused a statement: {0}")]
     Statement(ServerError),
+    /// A transaction was to be committed after one of its statements had failed.
+    #[error("nothing was changed, because a part of the change had failed")]
+    Undone,
     /// What is stored is not what this program would have stored.
     #[error("what the database holds in {what} cannot be read")]
     Unreadable {
@@ -121,6 +124,7 @@ impl ClientDbError {
             Self::ForeignMigration { .. } => "database_foreign_migration",
             Self::Conflict { .. } => "conflict",
             Self::Statement(_) => "database_statement",
+            Self::Undone => "database_undone",
             Self::Unreadable { .. } => "database_unreadable",
         }
     }
@@ -146,7 +150,7 @@ impl ClientDbError {
                     || error.sqlstate == SqlState::INSUFFICIENT_PRIVILEGE.code()
                     || error.sqlstate == SqlState::READ_ONLY_SQL_TRANSACTION.code()
             }
-            Self::TooMuch | Self::Conflict { .. } | Self::Unreadable { .. } => false,
+            Self::TooMuch | Self::Conflict { .. } | Self::Undone | Self::Unreadable { .. } => false,
         }
     }
 

@@ -25,7 +25,10 @@ pub(super) struct Breaker {
 #[derive(Debug, Default)]
 struct Inner {
     failures: u32,
-    last: Option<(&'static str, DatabaseState)>,
+    /// The code of the last failure.
+    last: Option<&'static str>,
+    /// What the last attempt showed; nothing before the first has come to its end.
+    state: Option<DatabaseState>,
     open_until: Option<Instant>,
     probing: bool,
 }
@@ -50,7 +53,7 @@ impl Breaker {
         };
         let retry_in = until.saturating_duration_since(Instant::now());
         if inner.probing || !retry_in.is_zero() {
-            let last = inner.last.map_or("database_unavailable", |(code, _)| code);
+            let last = inner.last.unwrap_or("database_unavailable");
             return Err(ClientDbError::Resting { retry_in, last });
         }
         inner.probing = true;
@@ -61,10 +64,8 @@ impl Breaker {
     }
 
     /// What the attempts so far say about the database.
-    pub(super) fn state(&self) -> DatabaseState {
-        self.lock()
-            .last
-            .map_or(DatabaseState::Ready, |(_, state)| state)
+    pub(super) fn state(&self) -> Option<DatabaseState> {
+        self.lock().state
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -73,25 +74,28 @@ impl Breaker {
 }
 
 impl Attempt<'_> {
-    /// Says how it went. Errors that are not the database's fault count as an answer.
+    /// Says how it went.
     pub(super) fn report(self, error: Option<&ClientDbError>) {
         let mut inner = self.breaker.lock();
-        match error.filter(|it| it.is_outage()) {
-            None => {
-                *inner = Inner {
-                    probing: inner.probing,
-                    ..Inner::default()
-                }
-            }
-            Some(error) => {
-                inner.failures = inner.failures.saturating_add(1);
-                inner.last = Some((error.code(), state_after(error)));
-                if inner.failures >= FAILURES {
-                    let doublings = (inner.failures - FAILURES).min(4);
-                    let rest = (FIRST_REST * 2_u32.pow(doublings)).min(LONGEST_REST);
-                    inner.open_until = Some(Instant::now() + rest);
-                }
-            }
+        let Some(error) = error else {
+            let probing = inner.probing;
+            *inner = Inner {
+                probing,
+                state: Some(DatabaseState::Ready),
+                ..Inner::default()
+            };
+            return;
+        };
+        inner.failures = inner.failures.saturating_add(1);
+        inner.last = Some(error.code());
+        inner.state = Some(match error {
+            ClientDbError::Mismatch => DatabaseState::Mismatch,
+            _ => DatabaseState::Unreachable,
+        });
+        if inner.failures >= FAILURES {
+            let doublings = (inner.failures - FAILURES).min(4);
+            let rest = (FIRST_REST * 2_u32.pow(doublings)).min(LONGEST_REST);
+            inner.open_until = Some(Instant::now() + rest);
         }
     }
 }
@@ -101,12 +105,5 @@ impl Drop for Attempt<'_> {
         if self.is_probe {
             self.breaker.lock().probing = false;
         }
-    }
-}
-
-fn state_after(error: &ClientDbError) -> DatabaseState {
-    match error {
-        ClientDbError::Mismatch => DatabaseState::Mismatch,
-        _ => DatabaseState::Unreachable,
     }
 }

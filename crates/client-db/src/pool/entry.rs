@@ -48,6 +48,9 @@ pub(super) struct Entry {
     /// Held while migrating, so that a client's first visitors do it once.
     migrating: AsyncMutex<()>,
     is_migrating: AtomicBool,
+    /// Where pgvector is there but closed to the client's role, it is tried once and not at every
+    /// new connection.
+    vectors_tried: AtomicBool,
     touched: Mutex<Instant>,
 }
 
@@ -64,6 +67,7 @@ impl Entry {
             closed: AtomicBool::new(false),
             migrating: AsyncMutex::new(()),
             is_migrating: AtomicBool::new(false),
+            vectors_tried: AtomicBool::new(false),
             touched: Mutex::new(Instant::now()),
         }
     }
@@ -87,6 +91,7 @@ impl Entry {
                 let done =
                     migrate::migrate(&mut connection, self.instance, deadlines.statement).await;
                 self.is_migrating.store(false, Ordering::Relaxed);
+                self.vectors_tried.store(true, Ordering::Relaxed);
                 done?;
                 marker = marker::read(&connection).await?;
             }
@@ -108,7 +113,8 @@ impl Entry {
             return Ok(true);
         };
         self.prove(marker, settings)?;
-        Ok(marker.schema_version < SCHEMA_VERSION || marker.vectors_wait)
+        let vectors_wait = marker.vectors_wait && !self.vectors_tried.load(Ordering::Relaxed);
+        Ok(marker.schema_version < SCHEMA_VERSION || vectors_wait)
     }
 
     fn prove(&self, marker: &Marker, settings: &PoolSettings) -> Result<(), ClientDbError> {
@@ -118,9 +124,9 @@ impl Entry {
         Ok(())
     }
 
-    pub(super) fn state(&self) -> DatabaseState {
+    pub(super) fn state(&self) -> Option<DatabaseState> {
         if self.is_migrating.load(Ordering::Relaxed) {
-            return DatabaseState::Migrating;
+            return Some(DatabaseState::Migrating);
         }
         self.breaker.state()
     }

@@ -178,7 +178,7 @@ impl ClientDatabases {
     /// What is known of a client's database; `None` when nobody has asked for it lately.
     #[must_use]
     pub fn state(&self, instance: InstanceId) -> Option<DatabaseState> {
-        self.lock().get(&instance).map(|entry| entry.state())
+        self.lock().get(&instance).and_then(|entry| entry.state())
     }
 
     /// Closes a client's connections: resting ones now, those in use when they come back.

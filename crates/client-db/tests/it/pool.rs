@@ -333,3 +333,44 @@ async fn the_public_roles_of_a_hosted_database_see_nothing() {
     assert_eq!(psql(&anon, count).await.as_deref(), Ok("0"));
     assert_eq!(psql(&url, count).await.as_deref(), Ok("1"));
 }
+
+#[tokio::test]
+async fn a_transaction_with_a_failed_part_is_not_called_done() {
+    let client = Client::new().await;
+    let (session, _) = client.session().await;
+    let mut connection = client.connection().await;
+    let transaction = connection.begin().await.unwrap();
+    assert!(
+        sessions::close(&transaction, session, crate::support::now())
+            .await
+            .unwrap()
+    );
+    let taken = sessions::NewSession {
+        id: session,
+        token_hash: stoa_domain::token::SessionToken::issue(new_id(), &Random::system()).hash(),
+        end_user: None,
+        locale: None,
+        page_url: None,
+        created_at: crate::support::now(),
+    };
+    let conflict = sessions::create(&transaction, &taken).await;
+    assert!(
+        matches!(conflict, Err(ClientDbError::Conflict { .. })),
+        "{conflict:?}"
+    );
+    assert!(matches!(
+        transaction.commit().await,
+        Err(ClientDbError::Undone)
+    ));
+    let stored = sessions::find(&connection, session).await.unwrap().unwrap();
+    assert_eq!(stored.closed_at, None);
+    let transaction = connection.begin().await.unwrap();
+    assert!(
+        sessions::close(&transaction, session, crate::support::now())
+            .await
+            .unwrap()
+    );
+    transaction.commit().await.unwrap();
+    let stored = sessions::find(&connection, session).await.unwrap().unwrap();
+    assert!(stored.closed_at.is_some());
+}

@@ -108,11 +108,9 @@ impl Client {
 
     /// The address as a client would give it.
     pub(crate) fn given_url(&self) -> String {
-        self.target
-            .address
-            .to_secret_url()
-            .expose_secret()
-            .to_owned()
+        let url = self.target.address.to_secret_url();
+        let url = url.expose_secret();
+        url.split_once('?').map_or(url, |(url, _)| url).to_owned()
     }
 }
 
