@@ -2,4 +2,5 @@
 
 mod command_line;
 mod program;
+mod serving;
 mod support;

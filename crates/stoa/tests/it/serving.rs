@@ -1,0 +1,273 @@
+//! The program as a server, and the commands that work beside it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use stoa_platform_db::testing::create_empty;
+
+use crate::program::Program;
+
+const MASTER_KEY: &str = "k1:q83vEjRWeJq83vASNFZ4kKvN7wEjRWeJASNFZ4mrze8=";
+const OTHER_KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A running `stoa serve`, killed when the test ends.
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn start(program: Program, arguments: &[&str]) -> (Self, Program) {
+        let address = free_address();
+        let program = program.with("PORT", &address.port().to_string());
+        let child = program
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let serving = Self { child, address };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !serving.get("/readyz").starts_with("HTTP/1.1 200") {
+            assert!(
+                Instant::now() < deadline,
+                "the server was not ready in time"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        (serving, program)
+    }
+
+    /// One request on a connection of its own; empty where nobody listens.
+    fn get(&self, path: &str) -> String {
+        let mut answer = String::new();
+        if let Some(mut stream) = connect(self.address) {
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            )
+            .ok();
+            stream.read_to_string(&mut answer).ok();
+        }
+        answer
+    }
+
+    /// Sends a signal and waits for the end; gives the status and the log.
+    fn end_by(mut self, signal: rustix::process::Signal) -> (Option<i32>, String, Duration) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let begun = Instant::now();
+        rustix::process::kill_process(pid, signal).unwrap();
+        let mut log = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
+        (self.child.wait().unwrap().code(), log, begun.elapsed())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reaches the server that it has started"
+)]
+fn connect(address: SocketAddr) -> Option<TcpStream> {
+    TcpStream::connect(address).ok()
+}
+
+/// A program with an empty platform database of its own.
+async fn on_empty_database() -> Program {
+    let (_, url) = create_empty().await;
+    Program::new()
+        .with("PLATFORM_DATABASE_URL", url.expose_secret())
+        .with("STOA_MASTER_KEY", MASTER_KEY)
+}
+
+#[tokio::test]
+async fn serves_with_commands_beside_it_and_ends_when_asked() {
+    let (serving, program) = Serving::start(on_empty_database().await, &["serve"]);
+    assert!(serving.get("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(serving.get("/openapi.json").contains("\"openapi\""));
+
+    // The second server on the port says so, and names no secret.
+    let second = program.run(&["serve"]);
+    assert_eq!(second.status, 1);
+    assert!(second.stderr.contains("error: port_in_use: "), "{second:?}");
+
+    let admin = program.run(&[
+        "super-admin",
+        "create",
+        "--email",
+        "Ada@Example.com",
+        "--json",
+    ]);
+    assert_eq!(admin.status, 0, "{admin:?}");
+    let admin: Value = serde_json::from_str(&admin.stdout).unwrap();
+    assert_eq!(admin["email"], "ada@example.com");
+    let link = format!("http://{}/setup?token=", serving.address);
+    assert!(
+        admin["setup_url"].as_str().unwrap().starts_with(&link),
+        "{admin}"
+    );
+
+    // An idle connection does not hold up the end.
+    let idle = connect(serving.address).unwrap();
+    let (status, log, took) = serving.end_by(rustix::process::Signal::TERM);
+    assert_eq!(status, Some(0), "{log}");
+    assert!(took < Duration::from_secs(5), "it took {took:?}: {log}");
+    idle.shutdown(Shutdown::Both).ok();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).expect("a log in a pipe is JSON");
+        assert!(line["level"] == "INFO", "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_answers_for_its_health_alone() {
+    let (serving, _) = Serving::start(on_empty_database().await, &["serve", "--role", "worker"]);
+    assert!(serving.get("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(serving.get("/openapi.json").starts_with("HTTP/1.1 404"));
+    let (status, log, _) = serving.end_by(rustix::process::Signal::INT);
+    assert_eq!(status, Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn passwords_come_by_standard_input_and_are_judged() {
+    let program = on_empty_database().await;
+    let create = [
+        "super-admin",
+        "create",
+        "--email",
+        "ada@example.com",
+        "--password-stdin",
+    ];
+    let short = program.run_with_input(&create, "short\n");
+    assert_eq!((short.status, short.stdout.as_str()), (1, ""));
+    assert!(
+        short.stderr.contains("error: unfit_password: "),
+        "{short:?}"
+    );
+    let missing = program.run(&create);
+    assert!(
+        missing.stderr.contains("error: no_password: "),
+        "{missing:?}"
+    );
+
+    let made = program.run_with_input(&create, "correct horse battery\n");
+    assert_eq!(made.status, 0, "{made:?}");
+    assert!(!made.stdout.contains("horse") && !made.stderr.contains("horse"));
+    let again = program.run_with_input(&create, "correct horse battery\n");
+    assert!(again.stderr.contains("error: email_taken: "), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_token_is_printed_alone_for_scripts() {
+    let program = on_empty_database().await;
+    let text = program.run(&["token", "create", "--name", "ci"]);
+    assert_eq!((text.status, text.stderr.as_str()), (0, ""));
+    assert_eq!(text.stdout.trim().lines().count(), 1, "{text:?}");
+    let json = program.run(&["token", "create", "--name", "ci", "--json"]);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    let token = json["token"].as_str().unwrap();
+    assert_eq!(token.split('_').next(), text.stdout.split('_').next());
+    assert_ne!(token, text.stdout.trim());
+}
+
+#[tokio::test]
+async fn serve_refuses_a_missing_or_exposed_master_key() {
+    let (_, url) = create_empty().await;
+    let program = Program::new().with("PLATFORM_DATABASE_URL", url.expose_secret());
+    let missing = program.run(&["serve"]);
+    assert_eq!((missing.status, missing.stdout.as_str()), (1, ""));
+    assert!(
+        missing.stderr.contains("error: no_master_key: "),
+        "{missing:?}"
+    );
+    assert!(
+        missing.stderr.contains("hint: make one with "),
+        "{missing:?}"
+    );
+
+    std::fs::create_dir(program.folder().join("data")).unwrap();
+    std::fs::write(program.folder().join("data/master.key"), OTHER_KEY).unwrap();
+    let exposed = program.run(&["serve"]);
+    assert_eq!(exposed.status, 1);
+    assert!(exposed.stderr.contains("hint: chmod 600 "), "{exposed:?}");
+    assert!(!exposed.stderr.contains("AAECAwQF"), "{exposed:?}");
+}
+
+#[tokio::test]
+async fn migrating_and_looking_closer_agree() {
+    let program = on_empty_database().await;
+    let before = program.run(&["doctor"]);
+    assert!(
+        before.stdout.contains("migrations are not applied yet"),
+        "{before:?}"
+    );
+    assert_eq!(program.run(&["migrate"]).status, 0);
+    assert_eq!(program.run(&["migrate"]).status, 0);
+    let after = program.run(&["doctor", "--json"]);
+    let report: Value = serde_json::from_str(&after.stdout).unwrap();
+    let status = |name: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name);
+        check.map(|check| check["status"].as_str().unwrap().to_owned())
+    };
+    for name in [
+        "master_key",
+        "platform_database",
+        "platform_schema",
+        "stored_keys",
+        "clock",
+    ] {
+        assert_eq!(status(name).as_deref(), Some("pass"), "{name}: {report}");
+    }
+    assert_eq!(report["ok"], true);
+}
+
+#[test]
+fn a_database_that_is_not_there_is_a_clear_error() {
+    let address = free_address();
+    let program = Program::new()
+        .with(
+            "PLATFORM_DATABASE_URL",
+            &format!("postgres://stoa:hunter2@{address}/stoa"),
+        )
+        .with("STOA_MASTER_KEY", MASTER_KEY)
+        .with("PORT", "0");
+    for arguments in [
+        &["serve"][..],
+        &["migrate"],
+        &["token", "create", "--name", "x"],
+    ] {
+        let run = program.run(arguments);
+        assert_eq!(
+            (run.status, run.stdout.as_str()),
+            (1, ""),
+            "{arguments:?}: {run:?}"
+        );
+        assert!(
+            run.stderr.contains("error: platform_database: "),
+            "{arguments:?}: {run:?}"
+        );
+        assert!(!run.stderr.contains("hunter2"), "{arguments:?}: {run:?}");
+    }
+}
