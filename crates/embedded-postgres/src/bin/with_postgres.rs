@@ -115,14 +115,14 @@ fn remove(dir: TempDir) -> io::Result<()> {
 
 fn command(postgres: &EmbeddedPostgres, program: &OsStr, arguments: Vec<OsString>) -> Command {
     let bin = postgres.bin_dir();
+    let url = postgres.superuser_url("postgres");
+    // Without parameters, so that tests can add theirs.
+    let url = url.expose_secret().split('?').next().unwrap_or_default();
     let mut command = Command::new(program);
     command
         .args(arguments)
         .env("STOA_POSTGRES_DIR", bin.parent().unwrap_or(bin))
-        .env(
-            "STOA_TEST_DATABASE_URL",
-            postgres.superuser_url("postgres").expose_secret(),
-        );
+        .env("STOA_TEST_DATABASE_URL", url);
     command
 }
 
