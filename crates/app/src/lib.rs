@@ -14,13 +14,16 @@ mod turns;
 mod work;
 
 pub mod access;
+pub mod api_configurations;
 pub mod api_tokens;
 pub mod chat;
 pub mod documents;
+pub mod idempotency;
 pub mod instances;
 pub mod live_configuration;
 pub mod meter;
 pub mod passwords;
+pub mod rag_instructions;
 pub mod search;
 pub mod sign_in;
 pub mod signals;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use stoa_client_db::ClientDbError;
-use stoa_client_db::live_configurations::{
-    self, LiveConfigurationSummary, LiveConfigurationVersion,
-};
+use stoa_client_db::live_configurations::{self, LiveConfigurationVersion};
+use stoa_client_db::{ClientConnection, ClientDbError};
 use stoa_domain::{InstanceId, InstanceStatus, LiveConfiguration, Slug, Violation};
+
+pub use stoa_client_db::live_configurations::LiveConfigurationSummary;
 
 use crate::App;
 use crate::access::ClientCaller;
@@ -116,25 +116,51 @@ pub async fn put(
         .validate()
         .map_err(LiveConfigurationError::Invalid)?;
     let connection = app.checkout(caller.registered()).await?;
-    if let Some(based_on) = based_on {
-        let current = live_configurations::current(&connection)
-            .await?
-            .map_or(0, |current| current.version);
-        if current != based_on {
-            return Err(LiveConfigurationError::Outdated { current });
-        }
-    }
-    let by = caller.actor().to_string();
-    let mut attempt = 1;
-    let version = loop {
-        match live_configurations::put(&connection, &settings, Some(&by), app.clock().now()).await {
-            // Two versions made at once wanted the same number; the next one is free.
-            Err(ClientDbError::Conflict { .. }) if attempt < NUMBERING_TRIES => attempt += 1,
-            made => break made?,
-        }
+    let version = match based_on {
+        Some(based_on) => put_after(app, caller, &connection, &settings, based_on).await?,
+        None => put_anyhow(app, caller, &connection, &settings).await?,
     };
+    drop(connection);
     app.tell_contents_changed(caller.instance()).await;
     Ok((settings, version))
+}
+
+/// Makes a version on top of the one that was edited.
+async fn put_after(
+    app: &App,
+    caller: &ClientCaller,
+    connection: &ClientConnection,
+    settings: &LiveConfiguration,
+    based_on: i32,
+) -> Result<i32, LiveConfigurationError> {
+    let (by, now) = (caller.actor().to_string(), app.clock().now());
+    let made =
+        live_configurations::put_after(connection, based_on, settings, Some(&by), now).await?;
+    if let Some(version) = made {
+        return Ok(version);
+    }
+    let current = live_configurations::current(connection).await?;
+    Err(LiveConfigurationError::Outdated {
+        current: current.map_or(0, |current| current.version),
+    })
+}
+
+/// Makes a version on top of whichever is current.
+async fn put_anyhow(
+    app: &App,
+    caller: &ClientCaller,
+    connection: &ClientConnection,
+    settings: &LiveConfiguration,
+) -> Result<i32, LiveConfigurationError> {
+    let (by, now) = (caller.actor().to_string(), app.clock().now());
+    let mut attempt = 1;
+    loop {
+        match live_configurations::put(connection, settings, Some(&by), now).await {
+            // Two versions made at once wanted the same number; the next one is free.
+            Err(ClientDbError::Conflict { .. }) if attempt < NUMBERING_TRIES => attempt += 1,
+            made => return Ok(made?),
+        }
+    }
 }
 
 /// The newest versions, newest first.

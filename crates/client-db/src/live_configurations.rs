@@ -123,7 +123,7 @@ pub async fn put_after(
     let rows = connection
         .query(
             "INSERT INTO stoa.live_configurations (version, settings, changed_by, created_at)
-             SELECT $1::int4 + 1, $2, $3, $4 FROM stoa.live_configurations
+             SELECT coalesce(max(version), 0) + 1, $2, $3, $4 FROM stoa.live_configurations
              HAVING coalesce(max(version), 0) = $1
              RETURNING version",
             &[

@@ -66,7 +66,11 @@ impl TestDatabase {
         let db = PlatformDb::connect(&self.url, 10)
             .await
             .expect("the database takes connections");
-        Self { db, url: self.url.clone(), name: self.name.clone() }
+        Self {
+            db,
+            url: self.url.clone(),
+            name: self.name.clone(),
+        }
     }
 
     /// Closes and drops the database.

@@ -3,6 +3,7 @@
 //! A feature is a module with its routes, shapes and failures; [`router`] puts them together. A
 //! handler extracts, makes one use-case call and answers.
 
+mod api_configurations;
 mod chat;
 mod documents;
 mod health;
@@ -10,6 +11,7 @@ mod http;
 mod instances;
 mod live_configuration;
 mod openapi;
+mod rag_instructions;
 
 use std::sync::Arc;
 
@@ -79,9 +81,15 @@ fn all_routes() -> Routes {
             "/assets/{name}",
             get(assets::serve),
         );
-    let routes = chat::add(routes);
-    let routes = documents::add(routes);
-    instances::add(routes)
+    let features = [
+        api_configurations::add,
+        chat::add,
+        documents::add,
+        instances::add,
+        live_configuration::add,
+        rag_instructions::add,
+    ];
+    features.into_iter().fold(routes, |routes, add| add(routes))
 }
 
 async fn no_route() -> Problem {

@@ -1,6 +1,7 @@
 //! JSON bodies, read with a bound and refused with a sentence.
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -18,26 +19,48 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         require_json(&request)?;
         let bytes = Bytes::from_request(request, state)
             .await
-            .map_err(|rejection| {
-                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    Problem::new(
-                        StatusCode::PAYLOAD_TOO_LARGE,
-                        "body_too_large",
-                        "The body is larger than this call takes.",
-                    )
-                } else {
-                    Problem::new(
-                        StatusCode::BAD_REQUEST,
-                        "unreadable_body",
-                        "The body did not arrive whole.",
-                    )
-                }
-            })?;
+            .map_err(|rejection| unread(&rejection))?;
         parse(&bytes).map(Self)
     }
 }
 
-fn require_json(request: &Request) -> Result<(), Problem> {
+/// A JSON body that may be left out altogether.
+pub(crate) struct MaybeBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let typed = require_json(&request);
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| unread(&rejection))?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        typed?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// The bytes of a body did not come.
+pub(crate) fn unread(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is larger than this call takes.",
+        );
+    }
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "unreadable_body",
+        "The body did not arrive whole.",
+    )
+}
+
+/// Refuses a body that does not say that it is JSON.
+pub(crate) fn require_json(request: &Request) -> Result<(), Problem> {
     let content_type = request
         .headers()
         .get(header::CONTENT_TYPE)

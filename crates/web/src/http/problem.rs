@@ -21,6 +21,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<Violation>,
     retry_after: Option<Duration>,
+    extension: Option<serde_json::Value>,
 }
 
 /// The problem document of RFC 9457, with a stable `code`.
@@ -58,6 +59,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            extension: None,
         }
     }
 
@@ -136,12 +138,16 @@ impl Problem {
         &self.detail
     }
 
-    /// The response with a further member in the document.
-    pub fn with_extension(self, extension: serde_json::Value) -> Response {
-        self.respond(Some(extension))
+    /// Adds further members, those of an object, to the document.
+    #[must_use]
+    pub fn with_extension(mut self, extension: serde_json::Value) -> Self {
+        self.extension = Some(extension);
+        self
     }
+}
 
-    fn respond(self, extension: Option<serde_json::Value>) -> Response {
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
         let document = ProblemDocument {
             kind: format!("urn:stoa:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -150,7 +156,7 @@ impl Problem {
             code: self.code,
             request_id: request_id::current(),
             errors: self.errors,
-            extension,
+            extension: self.extension,
         };
         let mut response = (self.status, axum::Json(document)).into_response();
         let headers = response.headers_mut();
@@ -168,12 +174,6 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        self.respond(None)
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) fn current() -> String {
     REQUEST_ID.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// A future that runs in a task of its own and still knows the request it belongs to.
+pub(crate) fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    REQUEST_ID.scope(current(), future)
+}
+
 /// Takes the caller's id where it is a plain one, else makes one, and sends it back.
 pub(crate) async fn assign(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = request

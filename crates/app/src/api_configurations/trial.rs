@@ -1,0 +1,126 @@
+//! Asking a provider for a few words, to see whether a configuration works.
+
+use std::time::{Duration, Instant};
+
+use stoa_ai::{AiError, ChatRequest, Endpoint, Turn};
+use stoa_client_db::api_configurations;
+use stoa_domain::{ApiConfigurationId, MessageRole, Provider};
+
+use super::{ApiConfiguration, ApiConfigurationError, is_ready, note_ready};
+use crate::App;
+use crate::access::ClientCaller;
+use crate::contents::open_endpoint;
+
+/// Enough to see that words come.
+const TOKENS: u32 = 5;
+
+/// How a test went.
+pub struct Trial {
+    /// How long it took.
+    pub took: Duration,
+    /// The model that answered, by the provider's account where it gives one.
+    pub model: String,
+    /// Why it failed, if it did.
+    pub failure: Option<TrialFailure>,
+}
+
+/// Why a configuration does not work.
+pub struct TrialFailure {
+    /// A stable word.
+    pub code: &'static str,
+    /// A sentence, with what the provider said: for the client's eyes, never for a log.
+    pub message: String,
+}
+
+/// Tests a configuration by a small call, and notes the result. An instance whose first
+/// configuration passes becomes active if its database is ready.
+///
+/// # Errors
+/// When there is none with this id, its key does not open, or a database fails. That the provider
+/// fails is a result, not an error.
+pub async fn test(
+    app: &App,
+    caller: &ClientCaller,
+    id: ApiConfigurationId,
+) -> Result<Trial, ApiConfigurationError> {
+    let found = {
+        let connection = app.checkout(caller.registered()).await?;
+        api_configurations::find(&connection, id).await?
+    };
+    let stored = found.ok_or(ApiConfigurationError::NotFound)?;
+    let endpoint = open_endpoint(&stored, caller.instance(), caller.registered().key())?;
+    let started = Instant::now();
+    let outcome = ask(app, &endpoint, &stored).await;
+    let took = started.elapsed();
+    let (model, failure) = match outcome {
+        Ok(model) => (model, None),
+        Err(error) => (stored.settings.model.clone(), Some(told(&error))),
+    };
+    let code = failure.as_ref().map(|it| it.code);
+    let tested = ApiConfiguration {
+        test_ok: Some(code.is_none()),
+        ..stored
+    };
+    let connection = app.checkout(caller.registered()).await?;
+    let now = app.clock().now();
+    let noted =
+        api_configurations::record_test(&connection, id, tested.updated_at, code, now).await?;
+    drop(connection);
+    // What was changed or removed meanwhile is not what passed.
+    if noted && is_ready(&tested) {
+        note_ready(app, caller).await?;
+    }
+    Ok(Trial {
+        took,
+        model,
+        failure,
+    })
+}
+
+/// The model that answered.
+async fn ask(app: &App, endpoint: &Endpoint, stored: &ApiConfiguration) -> Result<String, AiError> {
+    let settings = &stored.settings;
+    if settings.provider == Provider::Passages {
+        return Ok(settings.model.clone());
+    }
+    let limit = settings
+        .max_output_tokens
+        .and_then(|it| u32::try_from(it).ok());
+    let request = ChatRequest {
+        model: settings.model.clone(),
+        system: String::new(),
+        messages: vec![Turn {
+            role: MessageRole::User,
+            content: "Say OK.".into(),
+        }],
+        temperature: settings.temperature.map(as_f32),
+        max_output_tokens: Some(limit.map_or(TOKENS, |it| it.min(TOKENS))),
+    };
+    let completion = app.ai().complete(endpoint, &request).await?;
+    if let Some(model) = &settings.embedding_model {
+        // Two, since what is refused is vectors of different lengths.
+        let texts = ["OK".to_owned(), "A longer text than that.".to_owned()];
+        app.ai().embed(endpoint, model, &texts).await?;
+    }
+    Ok(completion.model.unwrap_or(request.model))
+}
+
+fn told(error: &AiError) -> TrialFailure {
+    let sentence = error.to_string();
+    TrialFailure {
+        code: error.code().as_str(),
+        message: match error.provider_message() {
+            Some(said) => format!("{sentence}: {said}"),
+            None => sentence,
+        },
+    }
+}
+
+/// A temperature is 0 to 2 with a few decimals.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the rounding of a temperature means nothing"
+)]
+fn as_f32(value: f64) -> f32 {
+    value as f32
+}
