@@ -7,6 +7,7 @@ mod configuration;
 mod data_directory;
 mod databases;
 mod doctor;
+mod instances;
 mod master_key;
 mod migrate;
 mod serve;
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::ExtractDocument => Ok(()),
         Command::SuperAdmin(command) => in_runtime(super_admins::run(command)),
         Command::Token(command) => in_runtime(tokens::run(command)),
+        Command::Instance(command) => in_runtime(instances::run(command)),
         Command::Openapi => output::print(&stoa_web::openapi_json()),
         Command::Completions { shell } => command_line::completions(shell),
         Command::Serve { role } => in_runtime(serve::run(role)),

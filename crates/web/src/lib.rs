@@ -26,6 +26,7 @@ use utoipa_axum::routes;
 
 pub use http::problem::Problem;
 pub use http::routes::{Policy, Route};
+pub use instances::view::InstanceView;
 
 use http::assets;
 use http::request_id;

@@ -36,33 +36,51 @@ fn read_secret(input: impl io::Read) -> Result<SecretString, Failure> {
     Ok(secret.to_owned().into())
 }
 
-/// Wants `name` typed before something is destroyed, unless `--yes` has said so already. Without a
-/// terminal there is nobody to ask.
-pub(crate) fn confirm_by_name(what: &str, name: &str, yes: bool) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
+/// A yes that was given already, or that somebody is there to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// By `--yes`.
+    Given,
+    /// There is a terminal to ask on.
+    ToBeAsked,
+}
+
+impl Consent {
+    /// Whether to ask; without `--yes` and without a terminal there is nobody to ask.
+    pub(crate) fn of(yes: bool) -> Result<Self, Failure> {
+        if yes {
+            Ok(Self::Given)
+        } else if io::stdin().is_terminal() && io::stderr().is_terminal() {
+            Ok(Self::ToBeAsked)
+        } else {
+            Err(Failure::usage(
+                "this cannot be undone; without a terminal to ask on it needs --yes",
+            ))
+        }
     }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::usage(format!(
-            "{what} needs --yes when there is no terminal to ask on"
-        )));
-    }
-    let mut question = io::stderr().lock();
-    let mut answer = String::new();
-    write!(
-        question,
-        "{what} cannot be undone. Type `{name}` to go on: "
-    )
-    .and_then(|()| question.flush())
-    .and_then(|()| io::stdin().lock().read_line(&mut answer))
-    .map_err(|error| Failure::from_error("cannot_ask", &error))?;
-    if answer.trim() == name {
-        Ok(())
-    } else {
-        Err(Failure::new(
-            "not_confirmed",
-            "that is another name; nothing was changed",
-        ))
+
+    /// Wants `name` typed before something is destroyed, unless the yes was given.
+    pub(crate) fn confirm(self, what: &str, name: &str) -> Result<(), Failure> {
+        if self == Self::Given {
+            return Ok(());
+        }
+        let mut question = io::stderr().lock();
+        let mut answer = String::new();
+        write!(
+            question,
+            "{what} cannot be undone. Type `{name}` to go on: "
+        )
+        .and_then(|()| question.flush())
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(|error| Failure::from_error("cannot_ask", &error))?;
+        if answer.trim() == name {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                "not_confirmed",
+                "that is another name; nothing was changed",
+            ))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use failure::Failure;
 use output::OutputArguments;
 
+use crate::instances::InstanceCommand;
 use crate::serve::Role;
 use crate::super_admins::SuperAdminCommand;
 use crate::tokens::TokenCommand;
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     /// Tokens for the platform API
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Clients' chatbots
+    #[command(subcommand)]
+    Instance(InstanceCommand),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Print a script that completes commands in a shell

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use stoa_platform_db::testing::create_empty;
+use stoa_platform_db::testing::{cluster_url, create_empty};
 
 use crate::program::Program;
 
@@ -189,6 +189,113 @@ async fn a_token_is_printed_alone_for_scripts() {
     let token = json["token"].as_str().unwrap();
     assert_eq!(token.split('_').next(), text.stdout.split('_').next());
     assert_ne!(token, text.stdout.trim());
+}
+
+#[tokio::test]
+async fn an_instance_is_made_shown_and_deleted() {
+    let program = on_empty_database()
+        .await
+        .with("STOA_MANAGED_DATABASE_URL", &cluster_url());
+    let create = [
+        "instance",
+        "create",
+        "--name",
+        "Acme Gear",
+        "--admin-email",
+        "ada@example.com",
+        "--json",
+    ];
+    let created = program.run(&create);
+    assert_eq!(created.status, 0, "{created:?}");
+    let created: Value = serde_json::from_str(&created.stdout).unwrap();
+    assert_eq!(created["instance"]["slug"], "acme-gear");
+    assert_eq!(created["instance"]["status"], "awaiting_setup");
+    assert_eq!(created["instance"]["database"]["mode"], "managed");
+    assert_eq!(created["admin"]["email"], "ada@example.com");
+    assert!(
+        created["admin"]["setup_url"]
+            .as_str()
+            .unwrap()
+            .contains("/setup?token=")
+    );
+
+    // The configuration is the same when it is printed again, and a shell reads it.
+    let env = program.run(&["instance", "env", "acme-gear"]);
+    std::fs::write(program.folder().join("client.env"), &env.stdout).unwrap();
+    let shell = std::process::Command::new("sh")
+        .args([
+            "-c",
+            ". ./client.env; printf '%s %s' \"$CLIENT_ID\" \"$CLIENT_DATABASE_URL\"",
+        ])
+        .current_dir(program.folder())
+        .output()
+        .unwrap();
+    let (id, url) = (
+        &created["env"]["CLIENT_ID"],
+        &created["env"]["CLIENT_DATABASE_URL"],
+    );
+    let both = format!("{} {}", id.as_str().unwrap(), url.as_str().unwrap());
+    assert_eq!(String::from_utf8(shell.stdout).unwrap(), both);
+    assert_eq!(id, &created["instance"]["id"]);
+
+    let listed = program.run(&["instance", "list"]);
+    assert!(listed.stdout.contains("acme-gear") && !listed.stdout.contains("postgres://"));
+    let by_id = program.run(&["instance", "show", id.as_str().unwrap(), "--json"]);
+    let by_slug = program.run(&["instance", "show", "acme-gear", "--json"]);
+    assert_eq!(by_id.stdout, by_slug.stdout);
+
+    let taken = [
+        "instance",
+        "create",
+        "--name",
+        "X",
+        "--admin-email",
+        "a@b.co",
+        "--slug",
+        "acme-gear",
+    ];
+    let taken = program.run(&taken);
+    assert_eq!((taken.status, taken.stdout.as_str()), (1, ""));
+    assert!(taken.stderr.contains("error: slug_taken: "), "{taken:?}");
+    let early = program.run(&["instance", "suspend", "acme-gear"]);
+    assert!(early.stderr.contains("error: wrong_status: "), "{early:?}");
+
+    let unasked = program.run(&["instance", "delete", "acme-gear"]);
+    assert_eq!(unasked.status, 2, "{unasked:?}");
+    let deleted = program.run(&["instance", "delete", "acme-gear", "--yes", "--json"]);
+    let deleted: Value = serde_json::from_str(&deleted.stdout).unwrap();
+    assert_eq!(deleted["complete"], true);
+    let gone = program.run(&["instance", "show", "acme-gear"]);
+    assert!(gone.stderr.contains("error: not_found: "), "{gone:?}");
+}
+
+#[tokio::test]
+async fn another_master_key_is_refused_once_something_is_sealed() {
+    let program = on_empty_database().await.with("PORT", "0");
+    let create = [
+        "instance",
+        "create",
+        "--name",
+        "Acme",
+        "--admin-email",
+        "a@b.co",
+    ];
+    assert_eq!(program.run(&create).status, 0);
+    let program = program.with("STOA_MASTER_KEY", OTHER_KEY);
+    for arguments in [&["serve"][..], &["instance", "list"]] {
+        let refused = program.run(arguments);
+        assert_eq!(
+            (refused.status, refused.stdout.as_str()),
+            (1, ""),
+            "{refused:?}"
+        );
+        assert!(
+            refused.stderr.contains("error: wrong_master_key: "),
+            "{refused:?}"
+        );
+    }
+    let doctor = program.run(&["doctor"]);
+    assert!(doctor.stderr.contains("stored_keys"), "{doctor:?}");
 }
 
 #[tokio::test]

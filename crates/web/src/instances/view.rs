@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 /// One client's chatbot.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct InstanceView {
+pub struct InstanceView {
     /// Its id, the `CLIENT_ID`.
     id: InstanceId,
     /// Its name in addresses.
