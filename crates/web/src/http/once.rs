@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stoa_app::App;
 use stoa_app::access::ClientCaller;
-use stoa_app::idempotency::{GivenAnswer, IdempotencyError, KeyedRequest};
+use stoa_app::client_idempotency::{GivenAnswer, IdempotencyError, KeyedRequest};
 use tracing::Instrument as _;
 
 use super::body::{self, require_json};
