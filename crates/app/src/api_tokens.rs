@@ -4,11 +4,13 @@ use serde_json::json;
 use stoa_domain::ApiTokenId;
 use stoa_domain::token::{Token, TokenKind};
 use stoa_platform_db::DbError;
-use stoa_platform_db::api_tokens::{self, ApiToken, ApiTokenScope, NewApiToken};
+use stoa_platform_db::api_tokens::{self, ApiTokenScope, NewApiToken};
 
 use crate::App;
 use crate::access::PlatformCaller;
 use crate::audit::{self, Deed};
+
+pub use stoa_platform_db::api_tokens::ApiToken;
 
 /// The longest name of a token, in characters.
 const LONGEST_NAME: usize = 100;

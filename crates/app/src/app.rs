@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use moka::future::Cache;
 use secrecy::SecretString;
 use stoa_ai::Ai;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub address_rules: AddressRules,
     /// Where managed client databases are created, if anywhere.
     pub managed: Option<ManagedCluster>,
+    /// The proxies whose word counts on where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// The program that reads documents in a process of its own.
     pub extractor: ChildSettings,
 }

@@ -1,5 +1,7 @@
 //! `Idempotency-Key` on what creates something in a client's database: the same request sent again
-//! within a day gets the same answer, and its effect once.
+//! within a day gets the same answer, and its effect once. What the platform creates: [`platform`].
+
+pub mod platform;
 
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use stoa_client_db::idempotency::{self, Begun, IdempotentRequest, Since};
 use stoa_client_db::{ClientDbError, PooledConnection};
+use stoa_domain::seal::SealError;
+use stoa_platform_db::DbError;
 
 use crate::App;
 use crate::access::ClientCaller;
@@ -46,6 +50,12 @@ pub enum IdempotencyError {
     /// The client's database failed.
     #[error("the client's database failed")]
     Database(#[from] DatabaseError),
+    /// The platform's database failed.
+    #[error("the platform's database failed")]
+    Platform(#[from] DbError),
+    /// The kept answer does not open.
+    #[error("the kept answer does not open")]
+    Sealed(#[from] SealError),
 }
 
 impl From<ClientDbError> for IdempotencyError {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use stoa_ai::Ai;
 use stoa_client_db::provision::ManagedCluster;
@@ -40,6 +41,8 @@ pub struct Options {
     pub platform_isolation: bool,
     /// Whether a client's database must carry its instance's marker.
     pub client_isolation: bool,
+    /// The proxies whose word counts on where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// The program that reads documents in a process of its own.
     pub extractor: ChildSettings,
     /// Time.
@@ -95,6 +98,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
             platform_isolation: options.platform_isolation,
             address_rules,
             managed,
+            trusted_proxies: options.trusted_proxies,
             extractor: options.extractor,
         },
         clients: ClientDatabases::new(outbound.clone(), pools, connections),

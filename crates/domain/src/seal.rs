@@ -6,6 +6,8 @@
 //! - sealed secret: `0x01 ‖ nonce (24) ‖ ciphertext and tag`, associated data
 //!   `v1|instance|table|column|row|data key id`, so that a sealed value moved to another instance,
 //!   table, column or row does not open;
+//! - secret of the platform's own: `0x01 ‖ length of the id (1) ‖ master key id ‖ nonce (24) ‖
+//!   ciphertext and tag`, associated data `v1|platform|table|column|row|master key id`;
 //! - wrapped data key: `0x01 ‖ length of the id (1) ‖ master key id ‖ nonce (24) ‖ ciphertext and
 //!   tag`, associated data `v1|instance|chat_instances|data_key_wrapped|instance|master key id`.
 
@@ -103,11 +105,7 @@ impl MasterKeyRing {
         random: &Random,
     ) -> Result<Vec<u8>, SealError> {
         let master = &self.0[0];
-        let mut wrapped = vec![
-            VERSION,
-            u8::try_from(master.id.len()).map_err(|_| SealError::Malformed)?,
-        ];
-        wrapped.extend_from_slice(master.id.as_bytes());
+        let mut wrapped = named(&master.id)?;
         encrypt(
             &master.key,
             &wrap_data(instance, &master.id),
@@ -124,11 +122,7 @@ impl MasterKeyRing {
     /// When the ring lacks the key that wrapped it, or it was wrapped for another instance.
     pub fn unwrap(&self, instance: InstanceId, wrapped: &[u8]) -> Result<DataKey, SealError> {
         let (id, sealed) = split_wrapped(wrapped)?;
-        let master = self
-            .0
-            .iter()
-            .find(|key| key.id == id)
-            .ok_or_else(|| SealError::UnknownMasterKey(id.to_owned()))?;
+        let master = self.find(id)?;
         let opened = decrypt(&master.key, &wrap_data(instance, id), sealed)?;
         let key: [u8; KEY_BYTES] = opened
             .as_slice()
@@ -136,6 +130,74 @@ impl MasterKeyRing {
             .map_err(|_| SealError::Malformed)?;
         Ok(DataKey(Zeroizing::new(key)))
     }
+}
+
+/// Where a secret of the platform's own is stored: one that is no instance's, or lives shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformPlace<'a> {
+    /// The table's name.
+    pub table: &'static str,
+    /// The column's name.
+    pub column: &'static str,
+    /// What names the row.
+    pub row: &'a str,
+}
+
+impl PlatformPlace<'_> {
+    /// Begins like no instance's: “platform” is no UUID.
+    fn associated_data(&self, master_key_id: &str) -> String {
+        let Self { table, column, row } = self;
+        format!("v1|platform|{table}|{column}|{row}|{master_key_id}")
+    }
+}
+
+impl MasterKeyRing {
+    /// Seals a secret of the platform's own with the newest master key. Rotation does not re-seal
+    /// it, so this is for what lives no longer than an old master key is kept.
+    ///
+    /// # Errors
+    /// Only when the cipher refuses, which it does for absurd lengths.
+    pub fn seal(
+        &self,
+        place: &PlatformPlace<'_>,
+        secret: &[u8],
+        random: &Random,
+    ) -> Result<Vec<u8>, SealError> {
+        let master = &self.0[0];
+        let mut sealed = named(&master.id)?;
+        let associated = place.associated_data(&master.id);
+        encrypt(&master.key, &associated, secret, random, &mut sealed)?;
+        Ok(sealed)
+    }
+
+    /// Opens a secret of the platform's own at the place it was sealed for.
+    ///
+    /// # Errors
+    /// When the ring lacks the key that sealed it, the form is unknown, or the place is another.
+    pub fn open(
+        &self,
+        place: &PlatformPlace<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (id, sealed) = split_wrapped(sealed)?;
+        let master = self.find(id)?;
+        decrypt(&master.key, &place.associated_data(id), sealed)
+    }
+
+    fn find(&self, id: &str) -> Result<&MasterKey, SealError> {
+        self.0
+            .iter()
+            .find(|key| key.id == id)
+            .ok_or_else(|| SealError::UnknownMasterKey(id.to_owned()))
+    }
+}
+
+/// The beginning of what a master key encrypts: the version and the key's id.
+fn named(id: &str) -> Result<Vec<u8>, SealError> {
+    let length = u8::try_from(id.len()).map_err(|_| SealError::Malformed)?;
+    let mut begun = vec![VERSION, length];
+    begun.extend_from_slice(id.as_bytes());
+    Ok(begun)
 }
 
 impl MasterKey {
@@ -401,6 +463,54 @@ mod tests {
         assert_eq!(
             old.unwrap(owner, &wrapped_by_new).err(),
             Some(SealError::UnknownMasterKey("k2".into()))
+        );
+    }
+
+    #[test]
+    fn a_secret_of_the_platform_opens_only_where_it_was_sealed_and_after_a_rotation() {
+        let random = Random::seeded(4);
+        let old = MasterKeyRing::generate("k1", &random);
+        let both: SecretString = format!(
+            "{},{}",
+            MasterKeyRing::generate("k2", &random).expose_secret(),
+            old.expose_secret()
+        )
+        .into();
+        let (old, both) = (
+            MasterKeyRing::parse(&old).unwrap(),
+            MasterKeyRing::parse(&both).unwrap(),
+        );
+        let here = PlatformPlace {
+            table: "idempotency_keys",
+            column: "response",
+            row: "a",
+        };
+        let sealed = old.seal(&here, b"stoa_ck_1", &random).unwrap();
+        assert_eq!(both.open(&here, &sealed).unwrap().as_slice(), b"stoa_ck_1");
+        for other in [
+            PlatformPlace { row: "b", ..here },
+            PlatformPlace {
+                table: "cache_entries",
+                ..here
+            },
+            PlatformPlace {
+                column: "key",
+                ..here
+            },
+        ] {
+            assert_eq!(
+                old.open(&other, &sealed).unwrap_err(),
+                SealError::DoesNotOpen
+            );
+        }
+        let newer = both.seal(&here, b"stoa_ck_1", &random).unwrap();
+        assert_eq!(
+            old.open(&here, &newer).unwrap_err(),
+            SealError::UnknownMasterKey("k2".into())
+        );
+        assert!(
+            old.unwrap(instance(1), &sealed).is_err(),
+            "it is no data key"
         );
     }
 

@@ -66,6 +66,7 @@ pub(crate) async fn start(
         public_url,
         platform_isolation: configuration.isolation.platform,
         client_isolation: configuration.isolation.client_data,
+        trusted_proxies: configuration.trusted_proxies.clone(),
         extractor,
         clock: Clock::system(),
         random: Random::system(),

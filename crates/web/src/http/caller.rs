@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use stoa_app::App;
 use stoa_app::access::{self, ClientCaller, PlatformCaller, Visitor};
 
+use super::peer;
 use super::problem::Problem;
 
 /// Whoever holds a platform API token.
@@ -25,9 +26,8 @@ impl FromRequestParts<Arc<App>> for Platform {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let token = bearer(parts, "a platform API token, made by `stoa token create`")?;
         let caller = access::platform_token(app, token).await?;
-        caller
-            .map(Self)
-            .ok_or_else(|| refused("platform API token"))
+        let caller = caller.ok_or_else(|| refused("platform API token"))?;
+        Ok(Self(caller.seen_from(peer::address(parts, app))))
     }
 }
 
@@ -37,7 +37,8 @@ impl FromRequestParts<Arc<App>> for Client {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let token = bearer(parts, "a client API key")?;
         let caller = access::client_key(app, token).await?;
-        caller.map(Self).ok_or_else(|| refused("client API key"))
+        let caller = caller.ok_or_else(|| refused("client API key"))?;
+        Ok(Self(caller.seen_from(peer::address(parts, app))))
     }
 }
 

@@ -3,11 +3,13 @@
 pub(crate) mod assets;
 pub(crate) mod body;
 pub(crate) mod caller;
+pub(crate) mod creation;
 mod failures;
 pub(crate) mod id;
 pub(crate) mod once;
 pub(crate) mod page;
 pub(crate) mod patch;
+pub(crate) mod peer;
 pub(crate) mod problem;
 pub(crate) mod request_id;
 pub mod routes;

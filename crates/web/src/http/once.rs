@@ -25,7 +25,7 @@ use super::request_id;
 const HEADER: &str = "idempotency-key";
 const LONGEST_KEY: usize = 255;
 /// Says that an answer is one that was given before.
-const REPLAYED: &str = "idempotent-replayed";
+pub(super) const REPLAYED: &str = "idempotent-replayed";
 
 /// A JSON body whose request may carry an `Idempotency-Key`.
 pub(crate) struct Once<T> {
@@ -110,7 +110,8 @@ fn answer(given: &GivenAnswer) -> Response {
     (status, axum::Json(&given.body)).into_response()
 }
 
-fn key(request: &Request) -> Result<Option<String>, Problem> {
+/// The key that a request carries.
+pub(super) fn key(request: &Request) -> Result<Option<String>, Problem> {
     let Some(value) = request.headers().get(HEADER) else {
         return Ok(None);
     };
@@ -140,6 +141,8 @@ impl From<IdempotencyError> for Problem {
             )
             .retry_after(std::time::Duration::from_secs(1)),
             IdempotencyError::Database(error) => error.into(),
+            IdempotencyError::Platform(error) => error.into(),
+            error @ IdempotencyError::Sealed(_) => Self::internal(&error),
         }
     }
 }

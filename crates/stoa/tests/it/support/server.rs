@@ -161,6 +161,7 @@ fn options(database: &TestDatabase, address: SocketAddr) -> Options {
         public_url,
         platform_isolation: true,
         client_isolation: true,
+        trusted_proxies: Vec::new(),
         extractor: ChildSettings {
             program: env!("CARGO_BIN_EXE_stoa").into(),
             args: vec!["extract-document".into()],
