@@ -1,7 +1,6 @@
 //! `Idempotency-Key` on what creates something in a client's database: the same request sent again
-//! within a day gets the same answer, and its effect once. What the platform creates: [`platform`].
-
-pub mod platform;
+//! within a day gets the same answer, and its effect once. What the
+//! platform creates: [`platform_idempotency`](crate::platform_idempotency).
 
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ pub mod instances;
 pub mod live_configuration;
 pub mod meter;
 pub mod passwords;
+pub mod platform_idempotency;
 pub mod rag_instructions;
 pub mod search;
 pub mod sign_in;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use stoa_app::App;
-use stoa_app::idempotency::platform::{self as idempotency, Begun};
+use stoa_app::platform_idempotency::{self as idempotency, Begun};
 use tracing::Instrument as _;
 
 use super::body;

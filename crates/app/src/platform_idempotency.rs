@@ -6,8 +6,8 @@ use stoa_domain::seal::PlatformPlace;
 use stoa_platform_db::idempotency_keys::{self, IdempotentRequest};
 use zeroize::Zeroizing;
 
-use super::IdempotencyError;
 use crate::App;
+use crate::client_idempotency::IdempotencyError;
 
 /// For how long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(24);
