@@ -319,6 +319,14 @@ impl App {
         self.signal(Signal::StopSession(session)).await
     }
 
+    /// Tells every replica that something is new in a conversation. What is new is stored, so a
+    /// signal that cannot be sent is logged and not an error.
+    pub(crate) async fn tell_session_changed(&self, session: SessionId) {
+        if let Err(error) = self.signal(Signal::SessionChanged(session)).await {
+            tracing::error!(%session, %error, "replicas were not told of a changed conversation");
+        }
+    }
+
     async fn signal(&self, signal: Signal) -> Result<(), DbError> {
         let mut connection = self.parts.platform.acquire().await?;
         signals::send(&mut connection, signal).await

@@ -11,6 +11,7 @@ use stoa_platform_db::instances::{self, Instance};
 use zeroize::Zeroizing;
 
 use crate::App;
+use crate::database::open_anon_key;
 
 /// Why an instance could not be looked up.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +120,19 @@ impl Registered {
     #[must_use]
     pub const fn target(&self) -> Option<&Target> {
         self.target.as_ref()
+    }
+
+    /// The key of its Supabase project that browsers may have, if it has given one.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub(crate) fn supabase_anon_key(&self) -> Result<Option<SecretString>, RegistryError> {
+        let instance = self.row.id;
+        let Some(sealed) = &self.row.supabase_sealed else {
+            return Ok(None);
+        };
+        open_anon_key(sealed, instance, &self.key)
+            .map_err(|source| RegistryError::Sealed { instance, source })
     }
 
     /// The name that its bot goes by.

@@ -5,6 +5,7 @@
 
 mod api_configurations;
 mod chat;
+mod database;
 mod documents;
 mod health;
 mod http;
@@ -12,6 +13,7 @@ mod instances;
 mod live_configuration;
 mod openapi;
 mod rag_instructions;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -85,10 +87,12 @@ fn all_routes() -> Routes {
     let features = [
         api_configurations::add,
         chat::add,
+        database::add,
         documents::add,
         instances::add,
         live_configuration::add,
         rag_instructions::add,
+        sessions::add,
     ];
     features.into_iter().fold(routes, |routes, add| add(routes))
 }

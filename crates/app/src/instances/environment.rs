@@ -11,7 +11,7 @@ use super::InstanceError;
 use crate::App;
 use crate::access::PlatformCaller;
 use crate::audit::{self, Deed};
-use crate::registry::Registered;
+use crate::registry::{Registered, RegistryError};
 
 /// The client configuration. What is not known yet is `None`, and empty where it is written out.
 pub struct Environment {
@@ -38,22 +38,22 @@ pub async fn read(
     let row = instances::find(&mut transaction, id)
         .await?
         .ok_or(InstanceError::NotFound)?;
-    let environment = of(&Registered::open(app, row)?);
+    let environment = of(&Registered::open(app, row)?)?;
     let deed = Deed::on_instance("instance.environment_read", id, json!({}));
     audit::record(app, &mut transaction, caller, deed).await?;
     transaction.commit().await.map_err(DbError::from)?;
     Ok(environment)
 }
 
-fn of(registered: &Registered) -> Environment {
-    Environment {
+fn of(registered: &Registered) -> Result<Environment, RegistryError> {
+    Ok(Environment {
         client_id: registered.id(),
         database_url: registered
             .target()
             .map(|target| target.address.to_secret_url()),
         supabase_url: registered.row().supabase_url.clone(),
-        supabase_anon_key: None,
-    }
+        supabase_anon_key: registered.supabase_anon_key()?,
+    })
 }
 
 impl Environment {

@@ -7,6 +7,7 @@ mod problem;
 mod sessions;
 pub(crate) mod stream;
 
+pub(crate) use dto::MessageView;
 use utoipa_axum::routes;
 
 use crate::http::routes::{Policy, Routes};

@@ -1,8 +1,17 @@
-//! The way from an instance to a connection to its database.
+//! An instance's database: connected, checked, and why it could not be used.
+
+mod connect;
+mod examine;
+mod supabase;
 
 use std::time::Duration;
 
 use stoa_client_db::ClientDbError;
+
+pub use connect::{ConnectError, Connected, NewAddress, check, put};
+pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
+pub use supabase::SupabaseProject;
+pub(crate) use supabase::open_anon_key;
 
 /// Why an instance's database could not be used.
 #[derive(Debug, thiserror::Error)]

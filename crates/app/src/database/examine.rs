@@ -1,0 +1,122 @@
+//! Looking at an address before it is used: the preflight, and the rules that only the platform
+//! knows.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use stoa_client_db::DatabaseAddress;
+use stoa_client_db::preflight::{Check, CheckStatus, Facts, PreflightReport, role_sql};
+use stoa_domain::InstanceId;
+use tokio::time::timeout;
+
+use crate::App;
+
+const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// An address, and what was found.
+pub(super) struct Examined {
+    /// What was found, fit to be shown.
+    pub(super) report: PreflightReport,
+    /// The address, where the text was one.
+    pub(super) address: Option<DatabaseAddress>,
+    /// Whether it leads to the platform's own database, which is not allowed.
+    pub(super) is_platform: bool,
+}
+
+/// Looks at a database as `instance` would use it. Changes nothing in it.
+pub(super) async fn examine(app: &App, instance: InstanceId, url: &SecretString) -> Examined {
+    let settings = app.settings();
+    let address = match DatabaseAddress::parse(url.expose_secret(), &settings.address_rules) {
+        Ok(address) => address,
+        Err(error) => {
+            return Examined {
+                report: refused(None, "address", error.to_string(), NO_ADDRESS),
+                address: None,
+                is_platform: false,
+            };
+        }
+    };
+    // Before any connection: the platform's server is not for guessing passwords at.
+    if settings.platform_isolation && leads_to_platform(app, &address).await {
+        return Examined {
+            report: refused(Some(&address), "address", IS_PLATFORM.into(), USE_ANOTHER),
+            address: Some(address),
+            is_platform: true,
+        };
+    }
+    let mut report = app.clients().preflight(&address, instance).await;
+    // A name or a pooler may have hidden where it leads; the tables do not.
+    let is_platform = settings.platform_isolation && report.facts.platform;
+    if is_platform {
+        report.ok = false;
+        report
+            .checks
+            .push(failed("ownership", IS_PLATFORM.into(), USE_ANOTHER));
+    }
+    Examined {
+        report,
+        address: Some(address),
+        is_platform,
+    }
+}
+
+const NO_ADDRESS: &str = "Copy the connection string from your provider's console, with the \
+    password filled in: postgres://user:password@host:5432/database.";
+const IS_PLATFORM: &str = "this is the platform's own database";
+const USE_ANOTHER: &str = "Use a database of your own.";
+
+/// A report of one failure that kept everything else from being looked at.
+fn refused(
+    address: Option<&DatabaseAddress>,
+    name: &str,
+    detail: String,
+    remedy: &str,
+) -> PreflightReport {
+    let (user, database) =
+        address.map_or(("stoa_bot", "postgres"), |it| (it.user(), it.database()));
+    PreflightReport {
+        ok: false,
+        checks: vec![failed(name, detail, remedy)],
+        role_sql: role_sql(user, database),
+        facts: Facts::default(),
+    }
+}
+
+fn failed(name: &str, detail: String, remedy: &str) -> Check {
+    Check {
+        name: name.into(),
+        status: CheckStatus::Fail,
+        detail,
+        remedy: Some(remedy.into()),
+    }
+}
+
+/// Whether both addresses name the same database on the same host, however the host is written.
+async fn leads_to_platform(app: &App, address: &DatabaseAddress) -> bool {
+    let Ok(platform) = DatabaseAddress::parse_operators(app.platform_url().expose_secret()) else {
+        return false;
+    };
+    if (platform.database(), platform.port()) != (address.database(), address.port()) {
+        return false;
+    }
+    if platform.host() == address.host() {
+        return true;
+    }
+    let (ours, theirs) = tokio::join!(resolved(&platform), resolved(address));
+    ours.iter().any(|it| theirs.contains(it))
+}
+
+/// The addresses of a host; every loopback address as one.
+async fn resolved(address: &DatabaseAddress) -> Vec<IpAddr> {
+    let found = tokio::net::lookup_host((address.host(), address.port()));
+    match timeout(RESOLVE_DEADLINE, found).await {
+        Ok(Ok(found)) => found
+            .map(|it| match it.ip().to_canonical() {
+                ip if ip.is_loopback() => IpAddr::from([127, 0, 0, 1]),
+                ip => ip,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
