@@ -63,10 +63,6 @@ impl DataDirectory {
         Self(path.into())
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// Where the embedded PostgreSQL keeps its things.
     pub(crate) fn postgres(&self) -> PathBuf {
         self.0.join(POSTGRES)
@@ -199,7 +195,7 @@ mod tests {
             & 0o777;
         assert_eq!(mode, 0o600);
         assert_eq!(
-            std::fs::read_dir(directory.path()).unwrap().count(),
+            std::fs::read_dir(&directory.0).unwrap().count(),
             1,
             "no draft is left"
         );
@@ -213,7 +209,7 @@ mod tests {
                 scope.spawn(|| directory.master_keys_or_new(&Random::system()).unwrap());
             }
         });
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod command_line;
 mod configuration;
 mod data_directory;
 mod databases;
+mod demo;
 mod doctor;
 mod instances;
 mod master_key;
@@ -62,6 +63,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Openapi => output::print(&stoa_web::openapi_json()),
         Command::Completions { shell } => command_line::completions(shell),
         Command::Serve { role } => in_runtime(serve::run(role)),
+        Command::Demo(output) => in_runtime(serve::run_demo(output)),
         Command::Migrate => in_runtime(migrate::run()),
         Command::Doctor(output) => in_runtime(doctor::run(output)),
     }

@@ -4,8 +4,9 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged where `RUST_LOG` says nothing.
-const DEFAULT_FILTER: &str = "info,sqlx=warn";
+/// What is logged where `RUST_LOG` says nothing. A pool warns when a database ends before a
+/// connection to it is handed back, which is how every shutdown ends.
+const DEFAULT_FILTER: &str = "info,sqlx=warn,sqlx_core::pool=error";
 
 /// How the log looks and how much it says.
 #[derive(Debug, Default)]

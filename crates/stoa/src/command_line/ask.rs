@@ -1,6 +1,6 @@
 //! What a command asks of the person or script that runs it: a secret, or a yes.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use secrecy::SecretString;
 

@@ -36,6 +36,8 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value = "all")]
         role: Role,
     },
+    /// Serve on the embedded PostgreSQL with a super admin and a client that has documents
+    Demo(OutputArguments),
     /// Bring the platform database up to date
     Migrate,
     /// Check configuration, databases, keys and clocks, and say how to mend what fails

@@ -1,6 +1,5 @@
 //! Connections: accepted up to a bound, served with deadlines, drained when the server stops.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -137,7 +135,7 @@ impl Acceptor {
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let router = router.clone();
-            async move { Ok::<Response, Infallible>(router.oneshot(request).await?) }
+            router.oneshot(request)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -5,6 +5,7 @@
     reason = "tests reach their own listener on loopback, which nobody chose for them"
 )]
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Instant;
 

@@ -1,30 +1,18 @@
-//! `stoa serve` and `stoa demo`: start in order, serve, and end in the opposite order.
+//! `stoa serve` and `stoa demo`: a server from its configuration until it is asked to end.
 
 mod connections;
 mod listener;
+mod server;
 mod termination;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use stoa_app::{App, start};
 use stoa_domain::Random;
-use stoa_domain::seal::MasterKeyRing;
-use tokio::net::TcpListener;
+use stoa_outbound::AddressPolicy;
 
-use crate::application::{self, Purpose};
 use crate::command_line::failure::Failure;
+use crate::command_line::output::OutputArguments;
 use crate::configuration::Configuration;
-use crate::databases::Databases;
-use crate::master_key;
-use crate::telemetry;
-use connections::Connections;
-use termination::Termination;
-
-/// What may take its time when the process ends: answers under way and their saving. With what
-/// the databases then take, the process is out within 30 s.
-const DRAIN: Duration = Duration::from_secs(25);
+use crate::{demo, master_key, telemetry};
+use server::Server;
 
 /// What a process does; a deployment may divide the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -37,131 +25,48 @@ pub(crate) enum Role {
     Worker,
 }
 
-/// Serves until the process is asked to end.
+/// `stoa serve`: serves until the process is asked to end.
 pub(crate) async fn run(role: Role) -> Result<(), Failure> {
-    let mut configuration = crate::parse_configuration()?;
+    let mut configuration = configuration()?;
+    let keys = master_key::of(&mut configuration)?;
+    let server = Server::start(&configuration, keys).await?;
+    server.serve(role, async |_| Ok(())).await
+}
+
+/// `stoa demo`: the same on the embedded PostgreSQL, with a master key of its own and something to
+/// show.
+pub(crate) async fn run_demo(output: OutputArguments) -> Result<(), Failure> {
+    let mut configuration = configuration()?;
+    if configuration.platform_database.is_some() || configuration.managed_database.is_some() {
+        return Err(Failure::new(
+            "not_for_a_demo",
+            "a demo makes admins and clients with known names, so it runs on the embedded PostgreSQL only",
+        )
+        .hint("unset PLATFORM_DATABASE_URL and STOA_MANAGED_DATABASE_URL, or use `stoa serve`"));
+    }
+    let keys = master_key::of_or_new(&mut configuration, &Random::system())?;
+    // An Ollama or a PostgreSQL on the same machine is what people try first.
+    configuration
+        .allowed_private_hosts
+        .get_or_insert_with(AddressPolicy::loopback);
+    let server = Server::start(&configuration, keys).await?;
+    server
+        .serve(Role::All, async |app| demo::prepare(app, output).await)
+        .await
+}
+
+fn configuration() -> Result<Configuration, Failure> {
+    let configuration = crate::parse_configuration()?;
     telemetry::start(&configuration.telemetry, None);
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
-    if !configuration.multi_tenant {
-        return Err(Failure::new(
-            "not_available",
-            "this version serves many instances only; a deployment dedicated to one is not available",
-        )
-        .hint("unset MULTI_TENANT_MODE"));
+    if configuration.multi_tenant {
+        return Ok(configuration);
     }
-    let keys = master_key::of(&mut configuration)?;
-    Server::start(&configuration, keys).await?.serve(role).await
-}
-
-/// Everything that a running server consists of.
-struct Server {
-    termination: Termination,
-    databases: Databases,
-    app: Arc<App>,
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Binds, starts the databases and assembles the program. A signal meanwhile ends the start.
-    async fn start(configuration: &Configuration, keys: MasterKeyRing) -> Result<Self, Failure> {
-        let mut termination =
-            Termination::listen().map_err(|error| Failure::from_error("cannot_start", &error))?;
-        let (listener, address) = listener::bind(&configuration.host, configuration.port).await?;
-        let random = Random::system();
-        let databases = tokio::select! {
-            opened = Databases::open(configuration, &random) => opened?,
-            signal = termination.wait() => return Err(ended_while_starting(signal)),
-        };
-        let public_url = match &configuration.public_url {
-            Some(url) => url.clone(),
-            None => listener::local_url(address)?,
-        };
-        let started = tokio::select! {
-            started = application::start(
-                configuration, keys, &databases, public_url, Purpose::Server,
-            ) => started,
-            signal = termination.wait() => Err(ended_while_starting(signal)),
-        };
-        match started {
-            Ok(app) => Ok(Self {
-                termination,
-                databases,
-                app,
-                listener,
-                address,
-            }),
-            Err(failure) => {
-                databases.stop().await?;
-                Err(failure)
-            }
-        }
-    }
-
-    /// Serves until a signal or the end of the embedded PostgreSQL, then ends everything in order.
-    async fn serve(self, role: Role) -> Result<(), Failure> {
-        let Self {
-            mut termination,
-            databases,
-            app,
-            listener,
-            address,
-        } = self;
-        let background = start::background(&app, role != Role::Web).await;
-        let (connections, cause) = match background {
-            Ok(()) => {
-                let router = match role {
-                    Role::All | Role::Web => stoa_web::router(&app),
-                    Role::Worker => stoa_web::health_router(&app),
-                };
-                let limits = listener::connection_limits();
-                let connections = Connections::accept(listener, router, limits);
-                tracing::info!(%address, url = %app.settings().public_url, "listening");
-                let cause = tokio::select! {
-                    signal = termination.wait() => { tracing::info!(signal, "ending"); Ok(()) }
-                    () = databases.ended() => Err(postgres_ended()),
-                };
-                (Some(connections), cause)
-            }
-            Err(error) => (None, Err(Failure::from_error("platform_database", &error))),
-        };
-        // Before anything is closed, readiness is withdrawn and streams say goodbye.
-        app.shutdown().cancel();
-        // Whoever asks a second time does not want to wait.
-        let all_ended = tokio::select! {
-            ended = drain(connections, &app) => ended,
-            _ = termination.wait() => false,
-        };
-        if !all_ended {
-            tracing::warn!("not everything had ended; the next start mends what was under way");
-        }
-        let stopped = databases.stop().await;
-        cause.and(stopped)
-    }
-}
-
-async fn drain(connections: Option<Connections>, app: &App) -> bool {
-    let begun = Instant::now();
-    let drained = match connections {
-        Some(connections) => connections.drain(DRAIN).await,
-        None => true,
-    };
-    application::end(app, DRAIN.saturating_sub(begun.elapsed())).await && drained
-}
-
-fn postgres_ended() -> Failure {
-    Failure::new(
-        "embedded_postgres",
-        "the embedded PostgreSQL has ended by itself",
+    Err(Failure::new(
+        "not_available",
+        "this version serves many instances only; a deployment dedicated to one is not available",
     )
-    .hint("postgres/server.log in the data directory says why")
-}
-
-fn ended_while_starting(signal: &str) -> Failure {
-    Failure::new(
-        "ended",
-        format!("{signal} came before the server had started"),
-    )
+    .hint("unset MULTI_TENANT_MODE"))
 }

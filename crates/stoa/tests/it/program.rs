@@ -1,5 +1,11 @@
 //! The real program in a folder of its own, with nothing of the caller's environment.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test whose program cannot be run fails"
+)]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,10 @@
 //! The program as a server, and the commands that work beside it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose server cannot be run fails"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
@@ -26,6 +31,7 @@ impl Serving {
         let program = program.with("PORT", &address.port().to_string());
         let child = program
             .command(arguments)
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -53,6 +59,16 @@ impl Serving {
             stream.read_to_string(&mut answer).ok();
         }
         answer
+    }
+
+    /// The JSON that is printed first, and the log; ends the server.
+    fn first_result(mut self) -> (Value, String) {
+        let output = self.child.stdout.take().unwrap();
+        let mut results = serde_json::Deserializer::from_reader(output).into_iter::<Value>();
+        let first = results.next().unwrap().unwrap();
+        let (status, log, _) = self.end_by(rustix::process::Signal::TERM);
+        assert_eq!(status, Some(0), "{log}");
+        (first, log)
     }
 
     /// Sends a signal and waits for the end; gives the status and the log.
@@ -348,6 +364,45 @@ async fn migrating_and_looking_closer_agree() {
         assert_eq!(status(name).as_deref(), Some("pass"), "{name}: {report}");
     }
     assert_eq!(report["ok"], true);
+}
+
+#[test]
+fn the_demo_answers_and_keeps_what_it_made() {
+    let mut program = Program::new().with("STOA_DATA_DIR", "kept");
+    // The whole tests run with a PostgreSQL that is known to be there.
+    if let Ok(postgres) = std::env::var("STOA_POSTGRES_DIR") {
+        program = program.with("STOA_POSTGRES_DIR", &postgres);
+    }
+    let (serving, program) = Serving::start(program, &["demo", "--json"]);
+    let (first, log) = serving.first_result();
+    for door in ["console", "platform"] {
+        assert!(
+            first[door]["password"].is_string(),
+            "{door}: {first}: {log}"
+        );
+    }
+    assert!(
+        first["chat"].as_str().unwrap().ends_with("/chat/fernweh"),
+        "{first}"
+    );
+    let key = program.folder().join("kept/master.key");
+    let made = std::fs::read_to_string(&key).unwrap();
+
+    let (again, program) = Serving::start(program, &["demo", "--json"]);
+    let (second, log) = again.first_result();
+    assert!(second["platform"]["password"].is_null(), "{second}: {log}");
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), made);
+
+    let listed = program.run(&["instance", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["data"][0]["status"], "active");
+    let foreign = program.with("PLATFORM_DATABASE_URL", "postgres://a:b@127.0.0.1:1/x");
+    let refused = foreign.run(&["demo"]);
+    assert!(
+        refused.stderr.contains("error: not_for_a_demo: "),
+        "{refused:?}"
+    );
 }
 
 #[test]

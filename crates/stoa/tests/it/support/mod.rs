@@ -1,5 +1,10 @@
 //! What the tests share: a real server on a database of its own, and the roles that call it.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test whose server cannot be had fails"
+)]
+
 mod answer;
 mod instance;
 mod server;
