@@ -86,6 +86,43 @@ pub async fn public(app: &App, id: InstanceId) -> Result<Option<Public>, LiveCon
     }))
 }
 
+/// Whether an origin is the platform's own: that of its address or of the chat's.
+#[must_use]
+pub fn is_own_origin(app: &App, origin: &str) -> bool {
+    let settings = app.settings();
+    [&settings.public_url, &settings.chat_url]
+        .into_iter()
+        .any(|url| url.origin().ascii_serialization() == origin)
+}
+
+/// Whether a site may call an instance's chat from a browser. An instance that is not there, or
+/// has no database yet, allows the platform's own origins only.
+///
+/// # Errors
+/// When a database fails.
+pub async fn allows_origin(
+    app: &App,
+    instance: InstanceId,
+    origin: &str,
+) -> Result<bool, LiveConfigurationError> {
+    if is_own_origin(app, origin) {
+        return Ok(true);
+    }
+    let Some(registered) = app.registered(instance).await? else {
+        return Ok(false);
+    };
+    match app.contents(&registered).await {
+        Ok(contents) => Ok(contents
+            .live
+            .access
+            .allowed_origins
+            .iter()
+            .any(|allowed| allowed == origin)),
+        Err(DatabaseError::Unset) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The current settings; version 0 before the first change.
 ///
 /// # Errors

@@ -47,6 +47,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(
             Arc::clone(app),
+            chat::origin::share,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
             request_id::assign,
         ))
         .with_state(Arc::clone(app))

@@ -12,6 +12,7 @@ use stoa_domain::live_configuration::{Display, Features, Theme};
 use stoa_domain::{InstanceId, InstanceStatus};
 use utoipa::ToSchema;
 
+use super::origin;
 use crate::http::id::Id;
 use crate::http::problem::{Problem, ProblemDocument};
 
@@ -70,6 +71,7 @@ pub(crate) async fn get(
     Id(instance): Id<InstanceId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    origin::check(&app, &headers, instance).await?;
     let public = live_configuration::public(&app, instance)
         .await?
         .ok_or_else(Problem::not_found)?;

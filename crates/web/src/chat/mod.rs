@@ -3,6 +3,7 @@
 mod configuration;
 mod dto;
 mod messages;
+pub(crate) mod origin;
 mod problem;
 mod sessions;
 pub(crate) mod stream;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use stoa_app::App;
 use stoa_app::chat::sessions::{self, Begin, ClaimedUser};
@@ -11,6 +11,7 @@ use stoa_domain::{InstanceId, SessionId};
 use utoipa::ToSchema;
 
 use super::dto::SessionView;
+use super::origin;
 use crate::http::body::Body;
 use crate::http::caller::Chat;
 use crate::http::id::Id;
@@ -57,8 +58,10 @@ pub(crate) struct Begun {
         (status = 403, description = "The instance is suspended", body = ProblemDocument)))]
 pub(crate) async fn begin(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Body(new): Body<NewSession>,
 ) -> Result<(StatusCode, axum::Json<Begun>), Problem> {
+    origin::check(&app, &headers, new.instance_id).await?;
     let begin = Begin {
         user: new.user.map(claimed).transpose()?,
         locale: at_most(new.locale, 35, "locale")?,

@@ -10,6 +10,7 @@ use stoa_app::access::{self, ClientCaller, PlatformCaller, Visitor};
 
 use super::peer;
 use super::problem::Problem;
+use crate::chat::origin;
 
 /// Whoever holds a platform API token.
 pub(crate) struct Platform(pub(crate) PlatformCaller);
@@ -45,11 +46,11 @@ impl FromRequestParts<Arc<App>> for Client {
 impl FromRequestParts<Arc<App>> for Chat {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let token = bearer(parts, "the session's token")?;
-        access::session_token(token)
-            .map(Self)
-            .ok_or_else(|| refused("session token"))
+        let visitor = access::session_token(token).ok_or_else(|| refused("session token"))?;
+        origin::check(app, &parts.headers, visitor.instance()).await?;
+        Ok(Self(visitor))
     }
 }
 
