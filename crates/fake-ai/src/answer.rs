@@ -29,7 +29,16 @@ impl Answer {
             None => compose(request),
         };
         if behaviour.cut_utf8 || behaviour.split_utf8 {
-            text.insert_str(0, WIDE);
+            let tokens_before = behaviour
+                .fault
+                .as_ref()
+                .map_or(0, |(tokens, _)| tokens.saturating_sub(1));
+            let place = text
+                .split_inclusive(' ')
+                .take(tokens_before)
+                .map(str::len)
+                .sum();
+            text.insert_str(place, WIDE);
         }
         let words = match behaviour.huge {
             Some(bytes) => vec!["x".repeat(bytes)],

@@ -24,7 +24,7 @@ use crate::failure::Failure;
 /// | `end_after=N` | ends the reply properly after N tokens, without saying that the answer has ended |
 /// | `error_after=N` | sends an error as an event after N tokens |
 /// | `bad_json_after=N` | sends an event that is no JSON after N tokens |
-/// | `cut_utf8` | cuts the connection in the middle of a character |
+/// | `cut_utf8` | cuts the connection in the middle of a character: the first, or with `drop_after=N` one of the Nth token |
 /// | `split_utf8` | splits every character of several bytes across two writes |
 /// | `write=N` | writes N bytes at a time |
 /// | `crlf`, `cr` | ends lines so |

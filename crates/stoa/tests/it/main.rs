@@ -1,6 +1,10 @@
 //! Stoa from outside: the real program, driven as its users drive it.
 
+mod chat;
 mod command_line;
+mod content;
+mod crash;
+mod five_steps;
 mod instances;
 mod program;
 mod serving;

@@ -20,13 +20,13 @@ const MASTER_KEY: &str = "k1:q83vEjRWeJq83vASNFZ4kKvN7wEjRWeJASNFZ4mrze8=";
 const OTHER_KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A running `stoa serve`, killed when the test ends.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Serving {
-    fn start(program: Program, arguments: &[&str]) -> (Self, Program) {
+    pub(crate) fn start(program: Program, arguments: &[&str]) -> (Self, Program) {
         let address = free_address();
         let program = program.with("PORT", &address.port().to_string());
         let child = program
@@ -72,7 +72,10 @@ impl Serving {
     }
 
     /// Sends a signal and waits for the end; gives the status and the log.
-    fn end_by(mut self, signal: rustix::process::Signal) -> (Option<i32>, String, Duration) {
+    pub(crate) fn end_by(
+        mut self,
+        signal: rustix::process::Signal,
+    ) -> (Option<i32>, String, Duration) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let begun = Instant::now();
         rustix::process::kill_process(pid, signal).unwrap();
@@ -110,7 +113,7 @@ fn connect(address: SocketAddr) -> Option<TcpStream> {
 }
 
 /// A program with an empty platform database of its own.
-async fn on_empty_database() -> Program {
+pub(crate) async fn on_empty_database() -> Program {
     let (_, url) = create_empty().await;
     Program::new()
         .with("PLATFORM_DATABASE_URL", url.expose_secret())

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Server, eventually};
+use super::{Caller, eventually};
 
 /// An instance with a client API key.
 pub struct TestInstance {
@@ -19,7 +19,7 @@ pub struct TestInstance {
 
 impl TestInstance {
     /// A managed instance that awaits its set-up.
-    pub async fn create(server: &Server, name: &str) -> Self {
+    pub async fn create(server: &Caller, name: &str) -> Self {
         let body = json!({ "name": name, "admin_email": "ada@example.com" });
         let response = server
             .platform(Method::POST, "/instances")
@@ -38,7 +38,7 @@ impl TestInstance {
     }
 
     /// An instance as created, with a key.
-    pub async fn with_key(server: &Server, created: Value) -> Self {
+    pub async fn with_key(server: &Caller, created: Value) -> Self {
         let id = created["instance"]["id"]
             .as_str()
             .expect("an id")
@@ -63,7 +63,7 @@ impl TestInstance {
     }
 
     /// An active instance that answers by quoting its documents.
-    pub async fn active(server: &Server, name: &str) -> Self {
+    pub async fn active(server: &Caller, name: &str) -> Self {
         let instance = Self::create(server, name).await;
         instance
             .add_model(
@@ -75,14 +75,14 @@ impl TestInstance {
     }
 
     /// An active instance whose answers come from a server that speaks OpenAI's format.
-    pub async fn answering_from(server: &Server, name: &str, base_url: &str) -> Self {
+    pub async fn answering_from(server: &Caller, name: &str, base_url: &str) -> Self {
         let instance = Self::create(server, name).await;
         instance.add_model(server, model_at(base_url, "fake")).await;
         instance
     }
 
     /// Adds an AI configuration that passes its test, and gives its id.
-    pub async fn add_model(&self, server: &Server, configuration: Value) -> String {
+    pub async fn add_model(&self, server: &Caller, configuration: Value) -> String {
         let response = server
             .client(&self.key, Method::POST, "/api-configurations")
             .json(&configuration)
@@ -107,7 +107,7 @@ impl TestInstance {
     }
 
     /// Adds a text and waits until it is found by search.
-    pub async fn add_text(&self, server: &Server, title: &str, text: &str) -> String {
+    pub async fn add_text(&self, server: &Caller, title: &str, text: &str) -> String {
         let body = json!({ "title": title, "text": text });
         let response = server
             .client(&self.key, Method::POST, "/documents")
@@ -127,7 +127,7 @@ impl TestInstance {
     }
 
     /// Waits until a document is ready or has failed.
-    pub async fn finished_document(&self, server: &Server, id: &str) -> Value {
+    pub async fn finished_document(&self, server: &Caller, id: &str) -> Value {
         eventually("a document that is ready or failed", || async {
             let path = format!("/documents/{id}");
             let response = server
@@ -142,7 +142,7 @@ impl TestInstance {
     }
 
     /// Begins a conversation: its id and its token.
-    pub async fn session(&self, server: &Server) -> (String, String) {
+    pub async fn session(&self, server: &Caller) -> (String, String) {
         let response = server
             .anonymous(Method::POST, "/api/chat/v1/sessions")
             .json(&json!({ "instance_id": self.id }))

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub use answer::{StreamEvent, read_stream};
 pub use instance::{TestInstance, model_at};
-pub use server::{Server, problem};
+pub use server::{Caller, Server, problem};
 
 /// Waits until `check` gives something, for at most ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(

@@ -2,6 +2,7 @@
 //! the test's own, and managed client databases on the same throwaway cluster.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -19,14 +20,12 @@ use tokio::net::TcpListener;
 
 /// A running server.
 pub struct Server {
-    /// Its address, such as `http://127.0.0.1:41234`.
-    pub base: String,
+    /// Whoever calls it.
+    pub caller: Caller,
     /// Its state, to look behind the contract where a test must.
     pub app: Arc<App>,
     /// The platform's database, for the same.
     pub database: TestDatabase,
-    platform_token: String,
-    http: Client,
 }
 
 impl Server {
@@ -64,18 +63,52 @@ impl Server {
                 .expect("serves");
         });
         let platform_token = issue_platform_token(&app).await;
+        let caller = Caller::new(format!("http://{address}"), platform_token);
         Self {
-            base: format!("http://{address}"),
+            caller,
             app,
             database,
-            platform_token,
-            http: http(),
         }
     }
 
     /// A second server on the same platform database.
     pub async fn replica(&self) -> Self {
         Self::on(self.database.again().await, |_| {}).await
+    }
+
+    /// Ends the server as SIGTERM would, and gives its platform database back.
+    pub async fn stop(self) -> TestDatabase {
+        self.app.shutdown().cancel();
+        self.app.tasks().close();
+        self.app.tasks().wait().await;
+        self.database
+    }
+}
+
+impl Deref for Server {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+/// Whoever calls a server, in each of its roles.
+pub struct Caller {
+    /// The server's address, such as `http://127.0.0.1:41234`.
+    pub base: String,
+    platform_token: String,
+    http: Client,
+}
+
+impl Caller {
+    /// Calls the server at `base`, as its owner with this platform token.
+    pub fn new(base: String, platform_token: String) -> Self {
+        Self {
+            base,
+            platform_token,
+            http: http(),
+        }
     }
 
     /// A request without any credential.
@@ -104,14 +137,6 @@ impl Server {
     /// The platform token that this server's owner holds.
     pub fn platform_token(&self) -> &str {
         &self.platform_token
-    }
-
-    /// Ends the server as SIGTERM would, and gives its platform database back.
-    pub async fn stop(self) -> TestDatabase {
-        self.app.shutdown().cancel();
-        self.app.tasks().close();
-        self.app.tasks().wait().await;
-        self.database
     }
 }
 

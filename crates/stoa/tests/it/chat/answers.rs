@@ -1,0 +1,236 @@
+//! A visitor asks and reads the streamed, sourced answer.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use stoa_fake_ai::FakeAi;
+
+use crate::support::{Server, StreamEvent, TestInstance, read_stream};
+
+const RETURNS: &str =
+    "# Returns\n\nUnworn items can be returned within 60 days of delivery for a full refund.";
+const SHIPPING: &str =
+    "# Shipping\n\nParcels to Norway take five to seven working days and cost 12 euros.";
+
+fn text_of(events: &[StreamEvent]) -> String {
+    events
+        .iter()
+        .filter_map(|event| event.data["delta"].as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_stream_has_its_events_in_order_each_with_an_id() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
+    instance.add_text(&server, "Returns", RETURNS).await;
+    let (session, token) = instance.session(&server).await;
+    let path = format!("/sessions/{session}/messages");
+    let response = server
+        .visitor(&token, Method::POST, &path)
+        .json(&json!({ "content": "How many days do I have to return unworn items?" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let headers = response.headers().clone();
+    assert_eq!(headers["x-vercel-ai-ui-message-stream"], "v1");
+    assert_eq!(headers["x-accel-buffering"], "no");
+    assert_eq!(headers["cache-control"], "no-cache, no-transform");
+
+    let events = read_stream(response, |_| false).await;
+    let mut kinds: Vec<_> = events.iter().map(StreamEvent::kind).collect();
+    kinds.dedup();
+    let expected = [
+        "start",
+        "source-document",
+        "text-start",
+        "text-delta",
+        "text-end",
+        "data-usage",
+        "finish",
+        "[DONE]",
+    ];
+    assert_eq!(kinds, expected);
+    assert!(
+        events[..events.len() - 1]
+            .iter()
+            .all(|event| event.id.is_some())
+    );
+    assert_eq!(events[0].data["messageMetadata"]["sessionId"], session);
+    let source = &events[1].data;
+    assert_eq!(source["sourceId"], "1");
+    assert_eq!(source["providerMetadata"]["stoa"]["url"], Value::Null);
+    let passage = source["providerMetadata"]["stoa"]["text"].as_str().unwrap();
+    assert!(passage.contains("60 days"), "{passage}");
+    let usage = &events[events.len() - 3].data["data"];
+    assert_eq!(usage["finishReason"], "stop");
+    assert!(usage["outputTokens"].as_i64().unwrap() > 0, "{usage}");
+    assert!(!text_of(&events).is_empty());
+}
+
+#[tokio::test]
+async fn without_a_model_the_best_passages_are_quoted_with_their_sources() {
+    let server = Server::start().await;
+    let instance = TestInstance::active(&server, "Acme").await;
+    instance.add_text(&server, "Returns", RETURNS).await;
+    instance.add_text(&server, "Shipping", SHIPPING).await;
+    let (session, token) = instance.session(&server).await;
+    let response = server
+        .visitor(
+            &token,
+            Method::POST,
+            &format!("/sessions/{session}/messages"),
+        )
+        .header("accept", "application/json")
+        .json(&json!({ "content": "How long does a parcel to Norway take?" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let answer: Value = response.json().await.unwrap();
+    let text = answer["message"]["content"].as_str().unwrap();
+    assert!(text.contains("five to seven working days"), "{text}");
+    assert!(text.contains("[1]"), "{text}");
+    assert!(text.contains("No AI model is configured"), "{text}");
+    assert_eq!(answer["sources"][0]["title"], "Shipping");
+    assert_eq!(answer["message"]["finish_reason"], "stop");
+}
+
+#[tokio::test]
+async fn sending_a_message_again_gives_the_same_answer_and_never_a_second_one() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
+    let (session, token) = instance.session(&server).await;
+    let asked_before = fake.count();
+    let path = format!("/sessions/{session}/messages");
+    let send = || {
+        let body = json!({ "content": "Hello there", "client_message_id": "m-1" });
+        server
+            .visitor(&token, Method::POST, &path)
+            .header("accept", "application/json")
+            .json(&body)
+            .send()
+    };
+    let (first, second) = tokio::join!(send(), send());
+    let third = send().await.unwrap().json::<Value>().await.unwrap();
+    let first = first.unwrap().json::<Value>().await.unwrap();
+    let second = second.unwrap().json::<Value>().await.unwrap();
+    assert_eq!(
+        first["message"]["id"], second["message"]["id"],
+        "{first} {second}"
+    );
+    assert_eq!(first["message"]["content"], third["message"]["content"]);
+    assert_eq!(first["message"]["id"], third["message"]["id"]);
+    assert_eq!(fake.count() - asked_before, 1, "the model was asked once");
+
+    let history = server
+        .visitor(&token, Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
+    let history: Value = history.json().await.unwrap();
+    let roles: Vec<_> = history["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["role"].clone())
+        .collect();
+    assert_eq!(roles, ["user", "assistant"]);
+}
+
+#[tokio::test]
+async fn the_conversation_so_far_is_given_to_the_model_and_the_key_is_the_clients() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
+    let (session, token) = instance.session(&server).await;
+    for question in ["My name is Ada.", "What is my name?"] {
+        let response = server
+            .visitor(
+                &token,
+                Method::POST,
+                &format!("/sessions/{session}/messages"),
+            )
+            .header("accept", "application/json")
+            .json(&json!({ "content": question }))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+    let last = fake.requests().pop().unwrap();
+    assert_eq!(
+        last.authorization.as_deref(),
+        Some("Bearer sk-test-0123456789abcdef")
+    );
+    let messages = last.body["messages"].as_array().unwrap().clone();
+    let said: Vec<_> = messages
+        .iter()
+        .map(|m| m["content"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(said[1], "My name is Ada.");
+    assert_eq!(said[3], "What is my name?");
+}
+
+#[tokio::test]
+async fn documents_only_says_the_configured_sentence_when_nothing_is_found() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
+    let sentence = "Please write to help@acme.example.";
+    let put = server
+        .client(&instance.key, Method::PUT, "/rag-instructions")
+        .json(&json!({ "answer_policy": "documents_only", "no_answer_message": sentence }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(put.status(), StatusCode::OK);
+    let asked_before = fake.count();
+    let (session, token) = instance.session(&server).await;
+    let response = server
+        .visitor(
+            &token,
+            Method::POST,
+            &format!("/sessions/{session}/messages"),
+        )
+        .header("accept", "application/json")
+        .json(&json!({ "content": "What is the capital of Peru?" }))
+        .send()
+        .await
+        .unwrap();
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["message"]["content"], sentence);
+    assert_eq!(answer["sources"], json!([]));
+    assert_eq!(fake.count(), asked_before, "no model was asked");
+}
+
+#[tokio::test]
+async fn an_answer_is_metered_once_on_the_platforms_side_without_content() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
+    let (session, token) = instance.session(&server).await;
+    let response = server
+        .visitor(
+            &token,
+            Method::POST,
+            &format!("/sessions/{session}/messages"),
+        )
+        .json(&json!({ "content": "a-very-secret-question" }))
+        .send()
+        .await
+        .unwrap();
+    read_stream(response, |_| false).await;
+    // Written before `finish` was said, so it is there without waiting.
+    let usage = server
+        .platform(Method::GET, &format!("/instances/{}/usage", instance.id))
+        .send()
+        .await
+        .unwrap();
+    let usage: Value = usage.json().await.unwrap();
+    let total: i64 = usage["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|day| day["messages"].as_i64().unwrap())
+        .sum();
+    assert_eq!(total, 1, "{usage}");
+}

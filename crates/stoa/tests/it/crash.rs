@@ -1,0 +1,98 @@
+//! `kill -9` of the program in the middle of an answer: what was acknowledged is there, once.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stoa_fake_ai::FakeAi;
+use stoa_platform_db::testing::cluster_url;
+
+use crate::program::Program;
+use crate::serving::{Serving, on_empty_database};
+use crate::support::{Caller, TestInstance, model_at, read_stream};
+
+/// The sweep has closed what a crash left by then.
+const SWEPT: Duration = Duration::from_secs(60);
+
+fn caller(serving: &Serving, program: &Program) -> Caller {
+    let token = program.run(&["token", "create", "--name", "tests", "--json"]);
+    assert_eq!(token.status, 0, "{token:?}");
+    let token: Value = serde_json::from_str(&token.stdout).unwrap();
+    let token = token["token"].as_str().unwrap().to_owned();
+    Caller::new(format!("http://{}", serving.address), token)
+}
+
+async fn history(caller: &Caller, token: &str, session: &str) -> Value {
+    let path = format!("/sessions/{session}/messages");
+    let list = caller
+        .visitor(token, Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
+    list.json::<Value>().await.unwrap()["data"].clone()
+}
+
+#[tokio::test]
+async fn an_answer_cut_by_a_crash_is_closed_as_interrupted_with_what_was_saved() {
+    let fake = FakeAi::start().await.unwrap();
+    let program = on_empty_database()
+        .await
+        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
+        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let (serving, program) = Serving::start(program, &["serve"]);
+    let before = caller(&serving, &program);
+    let instance = TestInstance::create(&before, "Acme").await;
+    instance
+        .add_model(
+            &before,
+            model_at(&fake.base_url(), "fake:tokens=600,rate=40"),
+        )
+        .await;
+    let (session, token) = instance.session(&before).await;
+    let response = before
+        .visitor(
+            &token,
+            Method::POST,
+            &format!("/sessions/{session}/messages"),
+        )
+        .json(&json!({ "content": "a long story, please" }))
+        .send()
+        .await
+        .unwrap();
+    // Long enough for what has arrived to have been saved at least once.
+    let seen = read_stream(response, |events| events.len() > 120).await;
+    let delivered: String = seen
+        .iter()
+        .filter_map(|event| event.data["delta"].as_str())
+        .collect();
+    serving.end_by(rustix::process::Signal::KILL);
+
+    let (serving, program) = Serving::start(program, &["serve"]);
+    let after = caller(&serving, &program);
+    let left = history(&after, &token, &session).await;
+    assert_eq!(left[0]["content"], "a long story, please");
+    let begun = Instant::now();
+    let closed = loop {
+        let answer = history(&after, &token, &session).await[1].clone();
+        if answer["state"] == "complete" {
+            break answer;
+        }
+        assert!(
+            begun.elapsed() < SWEPT,
+            "the answer was not closed: {answer}"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(closed["finish_reason"], "interrupted");
+    let saved = closed["content"].as_str().unwrap();
+    assert!(
+        !saved.is_empty() && delivered.starts_with(saved),
+        "{saved} / {delivered}"
+    );
+    let messages = history(&after, &token, &session).await;
+    assert_eq!(
+        messages.as_array().unwrap().len(),
+        2,
+        "the question once and its answer once"
+    );
+}
