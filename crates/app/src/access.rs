@@ -148,6 +148,13 @@ pub struct SuperAdmin {
 }
 
 impl SuperAdmin {
+    /// The same admin, with the address that the request came from, for the audit log.
+    #[must_use]
+    pub fn seen_from(self, address: Option<IpAddr>) -> Self {
+        let caller = self.caller.seen_from(address);
+        Self { caller, ..self }
+    }
+
     /// What they may do by the platform API they may do in the console.
     #[must_use]
     pub const fn caller(&self) -> &PlatformCaller {
@@ -169,6 +176,13 @@ pub struct ClientAdmin {
 }
 
 impl ClientAdmin {
+    /// The same admin, with the address that the request came from, for the audit log.
+    #[must_use]
+    pub fn seen_from(self, address: Option<IpAddr>) -> Self {
+        let caller = self.caller.seen_from(address);
+        Self { caller, ..self }
+    }
+
     /// What they may do by the client API they may do in the console, as far as the role goes.
     #[must_use]
     pub const fn caller(&self) -> &ClientCaller {

@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 
 /// How many checks run at once.
 const AT_ONCE: usize = 2;
-/// NIST SP 800-63B asks for at least 8 characters and for long ones to be taken.
-const MIN_CHARACTERS: usize = 10;
+/// The fewest characters of a password. NIST SP 800-63B asks for at least 8, and for long ones to
+/// be taken.
+pub const MIN_CHARACTERS: usize = 10;
 const MAX_BYTES: usize = 512;
 
 /// Why a password was not taken or could not be worked on.

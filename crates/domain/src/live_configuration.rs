@@ -131,6 +131,16 @@ impl Default for Features {
     }
 }
 
+impl Access {
+    /// The allowed origins that are origins: what a client's database holds is not to be trusted
+    /// where it would stand in a header.
+    #[must_use]
+    pub fn origins(&self) -> Vec<&str> {
+        let origins = self.allowed_origins.iter().map(String::as_str);
+        origins.filter(|origin| is_origin(origin)).collect()
+    }
+}
+
 impl LiveConfiguration {
     /// Examines every field.
     ///
@@ -208,11 +218,15 @@ fn is_color(text: &str) -> bool {
         .is_some_and(|hex| hex.len() == 6 && hex.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// An origin written exactly as browsers send it.
+/// An origin written exactly as browsers send it. A URL's host may hold `;`, `,` and `*`, which mean
+/// something in the header that origins are put into, so those are not taken.
 fn is_origin(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text
-    })
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '/' | '[' | ']');
+    text.chars().all(plain)
+        && Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text
+        })
 }
 
 #[cfg(test)]
@@ -270,8 +284,19 @@ mod tests {
             "null",
             "*",
             "file:///x",
+            "https://a.example;script-src",
+            "https://a.example,b",
+            "https://*",
         ] {
             assert!(!is_origin(bad), "{bad}");
         }
+        let access = Access {
+            allowed_origins: vec![
+                "https://a.example".into(),
+                "https://b.example; script-src *".into(),
+                "'self'".into(),
+            ],
+        };
+        assert_eq!(access.origins(), ["https://a.example"]);
     }
 }

@@ -12,6 +12,7 @@ mod http;
 mod instances;
 mod live_configuration;
 mod openapi;
+mod pages;
 mod rag_instructions;
 mod sessions;
 
@@ -19,8 +20,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use stoa_app::App;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -33,12 +35,17 @@ pub use instances::view::InstanceView;
 use http::assets;
 use http::request_id;
 use http::routes::Routes;
+use pages::error::{PageError, wants_page};
 
 /// The largest JSON body. Uploads have their own bound.
 const BODY_BYTES: usize = 512 * 1024;
 
 /// The product's router, ready to serve.
 pub fn router(app: &Arc<App>) -> Router {
+    let missing = assets::Assets::missing(&pages::ASSETS);
+    if !missing.is_empty() {
+        tracing::warn!(?missing, "this build lacks scripts or styles; pages will look bare");
+    }
     let (router, document, _) = all_routes().build();
     openapi::serve(router, &document)
         .fallback(no_route)
@@ -95,14 +102,19 @@ fn all_routes() -> Routes {
         documents::add,
         instances::add,
         live_configuration::add,
+        pages::add,
         rag_instructions::add,
         sessions::add,
     ];
     features.into_iter().fold(routes, |routes, add| add(routes))
 }
 
-async fn no_route() -> Problem {
-    Problem::not_found()
+async fn no_route(headers: HeaderMap) -> Response {
+    if wants_page(&headers) {
+        PageError::NotFound.into_response()
+    } else {
+        Problem::not_found().into_response()
+    }
 }
 
 async fn no_method() -> Problem {
@@ -113,8 +125,7 @@ async fn no_method() -> Problem {
     )
 }
 
-fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
-    use axum::response::IntoResponse as _;
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,13 +1,26 @@
 //! Where a request comes from: the connection's other end, or whoever a trusted proxy names.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use stoa_app::App;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The address that a request comes from, as an extractor.
+pub(crate) struct Peer(pub(crate) Option<IpAddr>);
+
+impl FromRequestParts<Arc<App>> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self(address(parts, app)))
+    }
+}
 
 /// The address that a request comes from; `None` where the server was not told.
 pub(crate) fn address(parts: &Parts, app: &App) -> Option<IpAddr> {

@@ -1,0 +1,163 @@
+//! A client console's first page: where the instance stands and what is left to do.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use stoa_app::overview::{self, Progress};
+use stoa_app::{App, Instance};
+
+use super::browser::{ClientConsole, Purpose};
+use super::error::PageError;
+use super::headers::{self, Nonce};
+use super::parts::{Fact, Figure, NavigationLink, PageLink, Shell, database_label, status_label};
+use crate::http::assets::Assets;
+
+#[derive(Template)]
+#[template(path = "console_overview.html")]
+struct Page {
+    assets: Assets,
+    nonce: String,
+    shell: Shell,
+    instance_name: String,
+    status: &'static str,
+    status_label: &'static str,
+    steps_done: usize,
+    steps: Vec<Step>,
+    figures: Vec<Figure>,
+    database_state: &'static str,
+    database_label: &'static str,
+    database_facts: Vec<Fact>,
+    hosted_chat_url: String,
+    snippet: String,
+}
+
+struct Step {
+    title: &'static str,
+    sentence: &'static str,
+    done: bool,
+    link: Option<PageLink>,
+}
+
+/// `GET /console/{slug}`.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    console: ClientConsole,
+) -> Result<Response, PageError> {
+    let caller = console.admin.caller();
+    let row = caller.registered().row();
+    let steps = steps(overview::progress(&app, caller).await);
+    let settings = app.settings();
+    let at = |base: &url::Url, path: String| {
+        let mut address = base.clone();
+        address.set_path(&path);
+        address.to_string()
+    };
+    let widget = at(&settings.public_url, format!("/widget/{}.js", row.id));
+    let nonce = Nonce::new(app.random());
+    let page = Page {
+        assets: Assets,
+        nonce: nonce.as_str().to_owned(),
+        shell: shell(&console, row),
+        instance_name: row.name.to_string(),
+        status: row.status.as_str(),
+        status_label: status_label(row.status),
+        steps_done: steps.iter().filter(|step| step.done).count(),
+        steps,
+        figures: Vec::new(),
+        database_state: row.database.state.as_str(),
+        database_label: database_label(row.database.state),
+        database_facts: facts(row),
+        hosted_chat_url: at(&settings.chat_url, format!("/chat/{}", row.slug)),
+        snippet: format!("<script async src=\"{widget}\"></script>"),
+    };
+    Ok(headers::console(StatusCode::OK, &nonce, &page)?)
+}
+
+fn shell(console: &ClientConsole, row: &Instance) -> Shell {
+    let home = format!("/console/{}", row.slug);
+    Shell {
+        console_name: row.name.to_string(),
+        console_kind: "Client console".to_owned(),
+        navigation: vec![NavigationLink {
+            label: "Overview".to_owned(),
+            href: home.clone(),
+            current: true,
+        }],
+        viewer: console.admin.caller().name().to_owned(),
+        sign_out: format!("{home}/sign-out"),
+        form_token: console.browser.form_token(Purpose::ClientAdmin),
+        home,
+    }
+}
+
+fn steps(progress: Progress) -> Vec<Step> {
+    let step = |title, sentence, done| Step {
+        title,
+        sentence,
+        done,
+        link: None,
+    };
+    vec![
+        step(
+            "Connect your database",
+            "Everything that people say in this chat is kept in it, and nowhere else.",
+            progress.database,
+        ),
+        step(
+            "Add your AI key",
+            "Answers are written by your own provider, or quoted from your documents without one.",
+            progress.ai,
+        ),
+        step(
+            "Add knowledge",
+            "The documents that answers are made of, and cite.",
+            progress.knowledge,
+        ),
+        step(
+            "Make it yours",
+            "Name, greeting and colours of the chat.",
+            progress.appearance,
+        ),
+        step(
+            "Put it on your site",
+            "Allow your site's address and add the line below.",
+            progress.site,
+        ),
+    ]
+}
+
+fn facts(row: &Instance) -> Vec<Fact> {
+    if row.database.address_sealed.is_none() {
+        return Vec::new();
+    }
+    let facts = &row.database.facts;
+    let missing = || "not installed; search is by words only".to_owned();
+    [
+        ("Kind", Some(kind(row).to_owned())),
+        ("Host", facts.host.clone()),
+        ("PostgreSQL", facts.version.clone()),
+        (
+            "pgvector",
+            Some(facts.pgvector.clone().unwrap_or_else(missing)),
+        ),
+        ("Pooler", facts.pooler.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(label, value)| {
+        Some(Fact {
+            label: label.to_owned(),
+            value: value?,
+        })
+    })
+    .collect()
+}
+
+const fn kind(row: &Instance) -> &'static str {
+    match row.database.mode {
+        stoa_domain::DatabaseMode::Managed => "made and kept by the platform",
+        stoa_domain::DatabaseMode::External => "your own",
+    }
+}
