@@ -94,7 +94,10 @@ fn failed(name: &str, detail: String, remedy: &str) -> Check {
 
 /// Whether both addresses name the same database on the same host, however the host is written.
 async fn leads_to_platform(app: &App, address: &DatabaseAddress) -> bool {
-    let Ok(platform) = DatabaseAddress::parse_operators(app.platform_url().expose_secret()) else {
+    // Its parameters are another driver's, and say nothing of the place.
+    let platform = app.platform_url().expose_secret();
+    let platform = platform.split('?').next().unwrap_or_default();
+    let Ok(platform) = DatabaseAddress::parse_operators(platform) else {
         return false;
     };
     if (platform.database(), platform.port()) != (address.database(), address.port()) {

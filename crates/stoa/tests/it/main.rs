@@ -1,6 +1,7 @@
 //! Stoa from outside: the real program, driven as its users drive it.
 
 mod chat;
+mod client;
 mod command_line;
 mod content;
 mod crash;

@@ -85,14 +85,22 @@ pub(crate) fn require_json(request: &Request) -> Result<(), Problem> {
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     refuse_nul(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refusal(&error))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refusal(&error, bytes))?;
     deserializer.end().map_err(|error| malformed(&error))?;
+    // A list would be read as the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::invalid_field("body", "a JSON object"));
+    }
     Ok(value)
 }
 
-fn refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Problem {
     use serde_json::error::Category;
+    // A wrong field may stand before the place where the text stops being JSON, which comes first.
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+        return malformed(&error);
+    }
     match error.inner().classify() {
         Category::Data => {
             let path = error.path().to_string();
@@ -202,6 +210,7 @@ mod tests {
             refused("{\"name\":\"a\",\"lines\":[]} x").code(),
             "malformed_json"
         );
+        assert_eq!(refused("{\"unknown\":}").code(), "malformed_json");
     }
 
     #[test]
