@@ -7,6 +7,7 @@ mod content;
 mod crash;
 mod five_steps;
 mod instances;
+mod pages;
 mod program;
 mod serving;
 mod support;

@@ -6,12 +6,14 @@
 )]
 
 mod answer;
+mod browser;
 mod instance;
 mod server;
 
 use std::time::{Duration, Instant};
 
 pub use answer::{StreamEvent, read_stream};
+pub use browser::{Browser, Page};
 pub use instance::{TestInstance, model_at};
 pub use server::{Caller, Server, problem};
 

@@ -1,0 +1,69 @@
+//! Pages for people, as a browser gets them.
+
+mod chat;
+mod sign_in;
+
+use secrecy::SecretString;
+use stoa_app::access::PlatformCaller;
+use stoa_app::super_admins;
+use stoa_domain::Email;
+
+use crate::support::{Browser, Server, TestInstance};
+
+const PASSWORD: &str = "a long and unrelated phrase";
+
+/// The path of the set-up link that an instance was answered with.
+fn setup_path(server: &Server, setup_url: &str) -> String {
+    let path = setup_url.strip_prefix(&server.base);
+    path.expect("a link to this server").to_owned()
+}
+
+/// A browser whose client admin has set a password by the link.
+async fn signed_in_client(server: &Server, instance: &TestInstance) -> Browser {
+    let url = instance.created["admin"]["setup_url"]
+        .as_str()
+        .expect("a link");
+    let mut browser = Browser::default();
+    set_password(server, &mut browser, url).await;
+    browser
+}
+
+/// A browser whose super admin has set a password by the link.
+async fn signed_in_super_admin(server: &Server) -> Browser {
+    let url = super_admin_link(server).await;
+    let mut browser = Browser::default();
+    set_password(server, &mut browser, &url).await;
+    browser
+}
+
+async fn set_password(server: &Server, browser: &mut Browser, url: &str) {
+    let page = browser.open(server, &setup_path(server, url)).await;
+    assert_eq!(page.status, 200, "{}", page.html);
+    let (form_token, token) = (page.field("form_token"), page.field("token"));
+    let fields = [
+        ("form_token", form_token.as_str()),
+        ("token", &token),
+        ("password", PASSWORD),
+    ];
+    let done = browser.submit(server, "/setup", &fields).await;
+    assert_eq!(done.status, 303, "{}", done.html);
+}
+
+async fn super_admin_link(server: &Server) -> String {
+    let caller = PlatformCaller::command_line();
+    let email = Email::parse("root@example.com").expect("an address");
+    let made = super_admins::create(&server.app, &caller, &email, None)
+        .await
+        .expect("a super admin");
+    made.link.expect("a link").url.to_string()
+}
+
+async fn super_admin_with_password(server: &Server) {
+    let caller = PlatformCaller::command_line();
+    let email = Email::parse("root@example.com").expect("an address");
+    let password = SecretString::from(PASSWORD);
+    let made = super_admins::create(&server.app, &caller, &email, Some(&password))
+        .await
+        .expect("a super admin");
+    assert!(made.link.is_none());
+}
