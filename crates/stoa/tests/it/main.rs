@@ -8,6 +8,7 @@ mod crash;
 mod five_steps;
 mod instances;
 mod pages;
+mod policies;
 mod program;
 mod serving;
 mod support;

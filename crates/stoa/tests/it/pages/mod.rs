@@ -19,7 +19,7 @@ fn setup_path(server: &Server, setup_url: &str) -> String {
 }
 
 /// A browser whose client admin has set a password by the link.
-async fn signed_in_client(server: &Server, instance: &TestInstance) -> Browser {
+pub async fn signed_in_client(server: &Server, instance: &TestInstance) -> Browser {
     let url = instance.created["admin"]["setup_url"]
         .as_str()
         .expect("a link");
@@ -29,7 +29,7 @@ async fn signed_in_client(server: &Server, instance: &TestInstance) -> Browser {
 }
 
 /// A browser whose super admin has set a password by the link.
-async fn signed_in_super_admin(server: &Server) -> Browser {
+pub async fn signed_in_super_admin(server: &Server) -> Browser {
     let url = super_admin_link(server).await;
     let mut browser = Browser::default();
     set_password(server, &mut browser, &url).await;
