@@ -44,7 +44,10 @@ const BODY_BYTES: usize = 512 * 1024;
 pub fn router(app: &Arc<App>) -> Router {
     let missing = assets::Assets::missing(&pages::ASSETS);
     if !missing.is_empty() {
-        tracing::warn!(?missing, "this build lacks scripts or styles; pages will look bare");
+        tracing::warn!(
+            ?missing,
+            "this build lacks scripts or styles; pages will look bare"
+        );
     }
     let (router, document, _) = all_routes().build();
     openapi::serve(router, &document)

@@ -1,5 +1,12 @@
 //! Stoa from outside: the real program, driven as its users drive it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test, as the tests themselves do"
+)]
+
 mod chat;
 mod client;
 mod command_line;

@@ -9,8 +9,6 @@ use super::{Caller, eventually};
 pub struct TestInstance {
     /// Its id.
     pub id: String,
-    /// Its name in addresses.
-    pub slug: String,
     /// A client API key.
     pub key: String,
     /// What `POST /instances` answered.
@@ -52,10 +50,6 @@ impl TestInstance {
         assert_eq!(response.status(), StatusCode::CREATED);
         let key: Value = response.json().await.expect("JSON");
         Self {
-            slug: created["instance"]["slug"]
-                .as_str()
-                .expect("a slug")
-                .to_owned(),
             key: key["key"].as_str().expect("a key").to_owned(),
             id,
             created,

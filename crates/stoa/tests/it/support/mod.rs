@@ -1,10 +1,5 @@
 //! What the tests share: a real server on a database of its own, and the roles that call it.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a test whose server cannot be had fails"
-)]
-
 mod answer;
 mod browser;
 mod instance;
@@ -13,7 +8,7 @@ mod server;
 use std::time::{Duration, Instant};
 
 pub use answer::{StreamEvent, read_stream};
-pub use browser::{Browser, Page};
+pub use browser::Browser;
 pub use instance::{TestInstance, model_at};
 pub use server::{Caller, Server, problem};
 
