@@ -9,6 +9,8 @@ use super::{Caller, eventually};
 pub struct TestInstance {
     /// Its id.
     pub id: String,
+    /// Its name in addresses.
+    pub slug: String,
     /// A client API key.
     pub key: String,
     /// What `POST /instances` answered.
@@ -51,6 +53,10 @@ impl TestInstance {
         let key: Value = response.json().await.expect("JSON");
         Self {
             key: key["key"].as_str().expect("a key").to_owned(),
+            slug: created["instance"]["slug"]
+                .as_str()
+                .expect("a slug")
+                .to_owned(),
             id,
             created,
         }
