@@ -1,4 +1,7 @@
-//! Whether anything of a client's is in a database yet.
+//! Whether anything of a client's is in a database yet, and giving back one in which nothing is.
+
+use postgres_types::Type;
+use stoa_domain::InstanceId;
 
 use crate::{
     connection::ClientConnection,
@@ -23,4 +26,20 @@ pub async fn holds_anything(connection: &ClientConnection) -> Result<bool, Clien
         )
         .await?;
     one(&rows, |row| column(row, "anything"))?.ok_or(ClientDbError::Unreadable { what: "holdings" })
+}
+
+/// Takes the marker of `instance` out of its database, which is nobody's from then on. For an
+/// instance that did not come to be: whatever else the database holds stays. False when the
+/// marker is not there.
+pub async fn release(
+    connection: &ClientConnection,
+    instance: InstanceId,
+) -> Result<bool, ClientDbError> {
+    let changed = connection
+        .execute(
+            "DELETE FROM stoa.stoa_instance WHERE instance_id = $1",
+            &[(&instance.as_uuid(), Type::UUID)],
+        )
+        .await?;
+    Ok(changed == 1)
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use stoa_client_db::preflight::PreflightReport;
+use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 use stoa_client_db::{
     ClientDbError, DatabaseAddress, SCHEMA_VERSION, Target, api_configurations, holdings,
 };
-use stoa_domain::seal::SealError;
+use stoa_domain::seal::{DataKey, SealError};
 use stoa_domain::violation::Violations;
-use stoa_domain::{DatabaseMode, DatabaseState, Violation};
+use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, Violation};
 use stoa_platform_db::instances::{self, DatabaseFacts, NewDatabase};
 use stoa_platform_db::{DbError, PgConnection};
 
@@ -68,6 +68,20 @@ impl From<ClientDbError> for ConnectError {
     }
 }
 
+impl ConnectError {
+    /// The first check that failed, where it was a check.
+    #[must_use]
+    pub fn failed_check(&self) -> Option<&Check> {
+        match self {
+            Self::IsPlatform(report) | Self::CheckFailed(report) => report
+                .checks
+                .iter()
+                .find(|check| check.status == CheckStatus::Fail),
+            _ => None,
+        }
+    }
+}
+
 /// A database that was connected.
 pub struct Connected {
     /// The instance as it is now.
@@ -76,9 +90,24 @@ pub struct Connected {
     pub report: PreflightReport,
 }
 
-/// What was learned of the new database while it was made ready.
-struct Prepared {
-    has_vectors: bool,
+/// Who is given a database; an instance that is being made is in no registry yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    /// The instance.
+    pub(crate) instance: InstanceId,
+    /// The key that seals its secrets.
+    pub(crate) key: &'a DataKey,
+    /// How many addresses it had before.
+    pub(crate) generation: i64,
+}
+
+/// A database that carries its owner's marker and schema, and what the registry keeps of it.
+pub(crate) struct MadeReady {
+    /// What the registry keeps.
+    pub(crate) database: NewDatabase,
+    /// Its address.
+    pub(crate) address: DatabaseAddress,
+    report: PreflightReport,
     ai_ready: bool,
 }
 
@@ -118,61 +147,81 @@ pub async fn put(
     work.await.unwrap_or(Err(ConnectError::Changed))
 }
 
-/// As [`put`], whoever asks.
-pub(crate) async fn connect(
+async fn connect(
     app: &App,
     registered: &Registered,
     new: &NewAddress,
     by: By,
 ) -> Result<Connected, ConnectError> {
+    let (address, report) = accepted(app, registered.id(), new).await?;
+    require_no_loss(app, registered, &address, report.facts.own).await?;
+    let owner = Owner {
+        instance: registered.id(),
+        key: registered.key(),
+        generation: registered.row().database.generation,
+    };
+    let ready = made_ready(app, owner, new, address, report).await?;
+    note(app, owner, &ready, by).await?;
+    app.clients().forget(owner.instance);
+    app.forget_instance(owner.instance).await;
+    let registered = app.registered(owner.instance).await?;
+    Ok(Connected {
+        registered: registered.ok_or(ConnectError::Changed)?,
+        report: ready.report,
+    })
+}
+
+/// Makes a database ready for an instance that is being made. If it does not come to be, the
+/// database is to be given back with [`give_back`].
+///
+/// # Errors
+/// As [`put`].
+pub(crate) async fn make_ready(
+    app: &App,
+    owner: Owner<'_>,
+    new: &NewAddress,
+) -> Result<MadeReady, ConnectError> {
+    let (address, report) = accepted(app, owner.instance, new).await?;
+    made_ready(app, owner, new, address, report).await
+}
+
+/// Takes the marker of an instance that did not come to be out of its database.
+pub(crate) async fn give_back(app: &App, instance: InstanceId, address: &DatabaseAddress) {
+    let apart = app.clients().apart();
+    let target = Target {
+        instance,
+        generation: 1,
+        address: Arc::new(address.clone()),
+    };
+    let released = async {
+        let connection = apart.checkout(&target).await?;
+        holdings::release(&connection, instance).await
+    };
+    if let Err(error) = released.await {
+        tracing::warn!(%instance, %error, "a client's database carries the marker of an instance that was not made");
+    }
+    apart.forget(instance);
+}
+
+/// The address and its report, when nothing speaks against it.
+async fn accepted(
+    app: &App,
+    instance: InstanceId,
+    new: &NewAddress,
+) -> Result<(DatabaseAddress, PreflightReport), ConnectError> {
     require_fit(new)?;
     let Examined {
         report,
         address,
         is_platform,
-    } = examine(app, registered.id(), &new.url).await;
+    } = examine(app, instance, &new.url).await;
     if is_platform {
         return Err(ConnectError::IsPlatform(Box::new(report)));
     }
-    let address = match address {
-        Some(address) if report.ok => address,
-        _ => return Err(ConnectError::CheckFailed(Box::new(report))),
-    };
-    require_no_loss(app, registered, &address, report.facts.own).await?;
-    let prepared = prepare(app, registered, &address).await?;
-    let facts = DatabaseFacts {
-        host: Some(address.display_host()),
-        version: report.facts.version.clone(),
-        pgvector: report
-            .facts
-            .pgvector
-            .clone()
-            .filter(|_| prepared.has_vectors),
-        pooler: report.facts.pooler.clone(),
-        schema_version: Some(SCHEMA_VERSION),
-    };
-    let database = NewDatabase {
-        mode: DatabaseMode::External,
-        address_sealed: registered.key().seal(
-            &address_place(registered.id()),
-            address.to_secret_url().expose_secret().as_bytes(),
-            app.random(),
-        )?,
-        facts,
-        state: DatabaseState::Ready,
-        supabase_url: new.supabase.url.clone(),
-        supabase_sealed: new
-            .supabase
-            .seal_keys(registered.id(), registered.key(), app.random())?,
-    };
-    note(app, registered, &database, prepared.ai_ready, by).await?;
-    app.clients().forget(registered.id());
-    app.forget_instance(registered.id()).await;
-    let registered = app.registered(registered.id()).await?;
-    Ok(Connected {
-        registered: registered.ok_or(ConnectError::Changed)?,
-        report,
-    })
+    match address {
+        Some(address) if report.ok => Ok((address, report)),
+        _ => Err(ConnectError::CheckFailed(Box::new(report))),
+    }
 }
 
 fn require_fit(new: &NewAddress) -> Result<(), ConnectError> {
@@ -208,47 +257,67 @@ async fn require_no_loss(
 }
 
 /// Brings the new database up to date and marks it, with pools of its own: nobody else uses it yet.
-async fn prepare(
+async fn made_ready(
     app: &App,
-    registered: &Registered,
-    address: &DatabaseAddress,
-) -> Result<Prepared, ClientDbError> {
+    owner: Owner<'_>,
+    new: &NewAddress,
+    address: DatabaseAddress,
+    report: PreflightReport,
+) -> Result<MadeReady, ConnectError> {
+    let Owner { instance, key, .. } = owner;
     let apart = app.clients().apart();
     let target = Target {
-        instance: registered.id(),
-        generation: registered.row().database.generation + 1,
+        instance,
+        generation: owner.generation + 1,
         address: Arc::new(address.clone()),
     };
-    let prepared = async {
+    let learned = async {
         let connection = apart.checkout(&target).await?;
         let configurations = api_configurations::list(&connection).await?;
-        Ok(Prepared {
-            has_vectors: connection.has_vectors(),
-            ai_ready: configurations.iter().any(is_ready),
-        })
+        let ai_ready = configurations.iter().any(is_ready);
+        Ok::<_, ClientDbError>((connection.has_vectors(), ai_ready))
     };
-    let prepared = prepared.await;
-    apart.forget(registered.id());
-    prepared
+    let learned = learned.await;
+    apart.forget(instance);
+    let (has_vectors, ai_ready) = learned?;
+    let seen = &report.facts;
+    let facts = DatabaseFacts {
+        host: Some(address.display_host()),
+        version: seen.version.clone(),
+        pgvector: seen.pgvector.clone().filter(|_| has_vectors),
+        pooler: seen.pooler.clone(),
+        schema_version: Some(SCHEMA_VERSION),
+    };
+    let url = address.to_secret_url();
+    let url = url.expose_secret().as_bytes();
+    let database = NewDatabase {
+        mode: DatabaseMode::External,
+        address_sealed: key.seal(&address_place(instance), url, app.random())?,
+        facts,
+        state: DatabaseState::Ready,
+        supabase_url: new.supabase.url.clone(),
+        supabase_sealed: new.supabase.seal_keys(instance, key, app.random())?,
+    };
+    Ok(MadeReady {
+        database,
+        address,
+        report,
+        ai_ready,
+    })
 }
 
 /// Notes the new database, and makes the instance active if that was all it waited for.
-async fn note(
-    app: &App,
-    registered: &Registered,
-    database: &NewDatabase,
-    ai_ready: bool,
-    by: By,
-) -> Result<(), ConnectError> {
-    let (instance, now) = (registered.id(), app.clock().now());
+async fn note(app: &App, owner: Owner<'_>, ready: &MadeReady, by: By) -> Result<(), ConnectError> {
+    let (instance, now) = (owner.instance, app.clock().now());
+    let database = &ready.database;
     let mut transaction = app.platform().begin().await?;
     let connection: &mut PgConnection = &mut transaction;
     let generation = instances::set_database(connection, instance, database, now).await?;
     // Somebody else's change came between: undone by leaving the transaction.
-    if generation != Some(registered.row().database.generation + 1) {
+    if generation != Some(owner.generation + 1) {
         return Err(ConnectError::Changed);
     }
-    instances::set_ai_ready(connection, instance, ai_ready.then_some(now)).await?;
+    instances::set_ai_ready(connection, instance, ready.ai_ready.then_some(now)).await?;
     instances::activate_if_ready(connection, instance, now).await?;
     let details = json!({
         "host": database.facts.host,

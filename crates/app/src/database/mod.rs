@@ -9,6 +9,7 @@ use std::time::Duration;
 use stoa_client_db::ClientDbError;
 
 pub use connect::{ConnectError, Connected, NewAddress, check, put};
+pub(crate) use connect::{MadeReady, Owner, give_back, make_ready};
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 pub use supabase::SupabaseProject;
 pub(crate) use supabase::open_anon_key;

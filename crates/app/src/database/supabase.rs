@@ -32,6 +32,12 @@ struct Plain {
 }
 
 impl SupabaseProject {
+    /// Whether nothing of it is given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.url.is_none() && self.anon_key.is_none() && self.jwt_secret.is_none()
+    }
+
     /// Notes what is wrong.
     pub(super) fn examine(&self, violations: &mut Violations) {
         let url_is_right = self.url.as_deref().is_none_or(|url| {

@@ -18,6 +18,7 @@ use super::{InstanceError, managed, require_plan, require_region, taken};
 use crate::App;
 use crate::access::PlatformCaller;
 use crate::audit::{self, By, Deed};
+use crate::database::{self, MadeReady, NewAddress, Owner};
 use crate::links::{self, SetupLink};
 use crate::registry::RegistryError;
 
@@ -29,7 +30,6 @@ const DEFAULT_PLAN: &str = "free";
 const SUFFIXES: u32 = 50;
 
 /// What a new instance is to be.
-#[derive(Clone, Debug)]
 pub struct Wish {
     /// Its name for people.
     pub name: InstanceName,
@@ -42,7 +42,33 @@ pub struct Wish {
     /// Where its data must stay.
     pub region: Option<String>,
     /// Where its database is; managed when left out and a cluster for that is configured.
-    pub database: Option<DatabaseMode>,
+    pub database: Option<WishedDatabase>,
+}
+
+/// Where a new instance's database is to be.
+pub enum WishedDatabase {
+    /// On the platform's cluster.
+    Managed,
+    /// The client's own; without an address the client connects it later.
+    External(Option<NewAddress>),
+}
+
+impl WishedDatabase {
+    const fn mode(&self) -> DatabaseMode {
+        match self {
+            Self::Managed => DatabaseMode::Managed,
+            Self::External(_) => DatabaseMode::External,
+        }
+    }
+}
+
+impl Wish {
+    fn external(&self) -> Option<&NewAddress> {
+        match &self.database {
+            Some(WishedDatabase::External(address)) => address.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// An instance that was just made.
@@ -86,9 +112,20 @@ async fn carry_out(app: &Arc<App>, by: By, wish: Wish) -> Result<Created, Instan
     let id = app.new_id(InstanceId::generate);
     let key = DataKey::generate(app.random());
     let mode = mode(app, &wish);
-    let (database, address) = match mode {
-        DatabaseMode::External => (None, None),
-        DatabaseMode::Managed => {
+    let (database, address) = match (mode, wish.external()) {
+        (DatabaseMode::External, None) => (None, None),
+        (DatabaseMode::External, Some(new)) => {
+            let owner = Owner {
+                instance: id,
+                key: &key,
+                generation: 0,
+            };
+            let MadeReady {
+                database, address, ..
+            } = database::make_ready(app, owner, new).await?;
+            (Some(database), Some(address))
+        }
+        (DatabaseMode::Managed, _) => {
             let (new, address) = managed::make(app, id, &key).await?;
             (Some(new), Some(address))
         }
@@ -107,15 +144,23 @@ async fn carry_out(app: &Arc<App>, by: By, wish: Wish) -> Result<Created, Instan
         database,
     };
     let registered = draft.register().await;
-    if registered.is_err() && mode == DatabaseMode::Managed {
-        managed::unmake(app, id).await;
+    if registered.is_err() {
+        match (mode, &address) {
+            (DatabaseMode::Managed, _) => managed::unmake(app, id).await,
+            (DatabaseMode::External, Some(address)) => {
+                database::give_back(app, id, address).await;
+            }
+            (DatabaseMode::External, None) => {}
+        }
     }
     let (instance, link) = registered?;
     let environment = Environment {
         client_id: id,
         database_url: address.map(|address| address.to_secret_url()),
-        supabase_url: None,
-        supabase_anon_key: None,
+        supabase_url: wish.external().and_then(|new| new.supabase.url.clone()),
+        supabase_anon_key: wish
+            .external()
+            .and_then(|new| new.supabase.anon_key.clone()),
     };
     Ok(Created {
         instance,
@@ -131,7 +176,8 @@ fn mode(app: &App, wish: &Wish) -> DatabaseMode {
     } else {
         DatabaseMode::External
     };
-    wish.database.unwrap_or(default)
+    let wished = wish.database.as_ref();
+    wished.map_or(default, WishedDatabase::mode)
 }
 
 async fn require_free(app: &App, slug: &Slug) -> Result<(), InstanceError> {

@@ -112,14 +112,14 @@ async fn finish(app: &App, id: InstanceId) -> Result<(), String> {
         return Err("the instance is not being deleted".into());
     }
     app.clients().forget(id);
-    if instance.database.mode == DatabaseMode::Managed {
-        if app.settings().managed.is_none() {
-            return Err("no cluster for managed databases is configured here".into());
-        }
-        managed::drop_database(app, id)
-            .await
-            .map_err(|error| error.to_string())?;
+    if instance.database.mode == DatabaseMode::Managed && app.settings().managed.is_none() {
+        return Err("no cluster for managed databases is configured here".into());
     }
+    // Also where the instance has moved to a database of the client's own: the empty one that it
+    // began with is still on the cluster.
+    managed::drop_database(app, id)
+        .await
+        .map_err(|error| error.to_string())?;
     let mut transaction = app.platform().begin().await.map_err(failed)?;
     instances::delete(&mut transaction, id)
         .await

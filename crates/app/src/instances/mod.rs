@@ -19,6 +19,7 @@ use stoa_platform_db::{DbError, Taken, plans};
 use crate::App;
 use crate::access::PlatformCaller;
 use crate::audit::{self, Deed};
+use crate::database::ConnectError;
 use crate::registry::RegistryError;
 
 pub use stoa_platform_db::instances::Changes;
@@ -61,6 +62,9 @@ pub enum InstanceError {
     /// The work was cut off, as happens at shutdown.
     #[error("the work was cut off")]
     CutOff,
+    /// The client's own database was not connected, and the instance not made.
+    #[error("the client's database was not connected")]
+    Database(#[from] ConnectError),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -7,12 +7,11 @@ use secrecy::SecretString;
 use stoa_app::access::{self, ClientCaller, PlatformCaller};
 use stoa_app::api_configurations;
 use stoa_app::documents::{self, NewContent};
-use stoa_app::instances::create::{Wish, create};
+use stoa_app::instances::create::{Wish, WishedDatabase, create};
 use stoa_app::instances::{self, InstanceError};
 use stoa_app::{App, Instance, PageRequest, SetupLink, live_configuration, sign_in};
 use stoa_domain::{
-    DatabaseMode, DocumentStatus, Email, InstanceName, InstanceStatus, LiveConfiguration, Provider,
-    Slug,
+    DocumentStatus, Email, InstanceName, InstanceStatus, LiveConfiguration, Provider, Slug,
 };
 
 use super::handbook::{PAGES, STARTERS};
@@ -50,7 +49,7 @@ pub(super) async fn ensure(
         admin_email: Email::parse(ADMIN).map_err(failed)?,
         plan: None,
         region: None,
-        database: Some(DatabaseMode::Managed),
+        database: Some(WishedDatabase::Managed),
     };
     let created = create(app, caller, wish).await.map_err(failed)?;
     let signed_in = sign_in::set_password(app, &token_of(&created.link)?, password, None)

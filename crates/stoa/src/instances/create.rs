@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
+use secrecy::SecretString;
 use serde::Serialize;
-use stoa_app::instances::create::{Created, Wish, create};
+use stoa_app::database::{NewAddress, SupabaseProject};
+use stoa_app::instances::create::{Created, Wish, WishedDatabase, create};
 use stoa_app::instances::environment::Environment;
 use stoa_domain::{DatabaseMode, Email, InstanceName, Slug};
 use stoa_web::InstanceView;
@@ -35,6 +37,9 @@ pub(crate) struct CreateArguments {
     /// Whether the platform makes its database, or the client brings one: managed or external
     #[arg(long)]
     database: Option<DatabaseMode>,
+    /// The address of the client's own database, which is checked and connected at once
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    database_url: Option<SecretString>,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -62,8 +67,10 @@ pub(super) async fn run(arguments: CreateArguments) -> Result<(), Failure> {
         plan,
         region,
         database,
+        database_url,
         output,
     } = arguments;
+    let database = wished(database, database_url)?;
     let wish = Wish {
         name,
         slug,
@@ -80,6 +87,30 @@ pub(super) async fn run(arguments: CreateArguments) -> Result<(), Failure> {
     .await?;
     let text = text(&created);
     output.print(&Printed::from(created), |_| text)
+}
+
+/// An address says by itself that the database is the client's own.
+fn wished(
+    mode: Option<DatabaseMode>,
+    url: Option<SecretString>,
+) -> Result<Option<WishedDatabase>, Failure> {
+    match (mode, url) {
+        (Some(DatabaseMode::Managed), Some(_)) => Err(Failure::new(
+            "invalid",
+            "--database-url goes with --database external: a managed database is made by the platform",
+        )),
+        (_, Some(url)) => Ok(Some(WishedDatabase::External(Some(NewAddress {
+            url,
+            supabase: SupabaseProject::default(),
+        })))),
+        (Some(DatabaseMode::Managed), None) => Ok(Some(WishedDatabase::Managed)),
+        (Some(DatabaseMode::External), None) => Ok(Some(WishedDatabase::External(None))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text.to_owned()))
 }
 
 /// The client configuration as an object.

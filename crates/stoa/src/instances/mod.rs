@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use stoa_app::access::PlatformCaller;
+use stoa_app::database::ConnectError;
 use stoa_app::instances::delete::Deleted;
 use stoa_app::instances::{self, InstanceError, Wanted};
 use stoa_app::{App, Instance};
@@ -285,6 +286,15 @@ impl Name {
     }
 }
 
+/// Why a client's own database was not connected, and what to do.
+fn of_database(error: &ConnectError) -> Failure {
+    match error.failed_check() {
+        Some(check) => Failure::new("database_check_failed", check.detail.clone())
+            .hint(check.remedy.clone().unwrap_or_default()),
+        None => Failure::from_error("database", error),
+    }
+}
+
 /// What went wrong with an instance, and what to do.
 fn failure(error: &InstanceError) -> Failure {
     let failure = |code| Failure::from_error(code, error);
@@ -304,6 +314,7 @@ fn failure(error: &InstanceError) -> Failure {
         InstanceError::Provisioning(_) | InstanceError::Unfit(_) => {
             failure("provisioning").hint("`stoa doctor` looks at the cluster")
         }
+        InstanceError::Database(error) => of_database(error),
         InstanceError::CutOff => failure("cut_off"),
         InstanceError::Registry(_) | InstanceError::Platform(_) => failure("platform_database"),
     }

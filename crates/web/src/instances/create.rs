@@ -8,7 +8,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use stoa_app::instances::create::{self, Created, Wish};
+use stoa_app::database::{NewAddress, SupabaseProject};
+use stoa_app::instances::create::{self, Created, Wish, WishedDatabase};
 use stoa_app::{App, SetupLink};
 use stoa_domain::{DatabaseMode, Email, InstanceName, Slug};
 use utoipa::ToSchema;
@@ -43,7 +44,7 @@ pub(crate) struct NewInstance {
 pub(crate) struct NewDatabase {
     /// `managed`: made by the platform, on its own cluster. `external`: the client's own.
     mode: DatabaseMode,
-    /// An external database's address; may come later, by the client API.
+    /// An external database's address; without one the client connects it later, by the client API.
     #[schema(value_type = Option<String>, format = Password)]
     url: Option<SecretString>,
     /// The address of the client's Supabase project.
@@ -109,7 +110,7 @@ struct EnvironmentView {
     request_body = NewInstance,
     responses((status = 201, body = CreatedInstance),
         (status = 409, description = "`slug_taken`", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
+        (status = 422, description = "`invalid_body`, or `database_check_failed` as for the client's PUT /database", body = ProblemDocument),
         (status = 503, description = "`provisioning_failed`", body = ProblemDocument)))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
@@ -135,31 +136,32 @@ impl NewInstance {
             admin_email: parse("admin_email", Email::parse(&self.admin_email))?,
             plan: self.plan,
             region: self.region,
-            database: self.database.map(NewDatabase::mode).transpose()?,
+            database: self.database.map(NewDatabase::wish).transpose()?,
         })
     }
 }
 
 impl NewDatabase {
-    fn mode(self) -> Result<DatabaseMode, Problem> {
-        let given = [
-            (self.url.is_some(), "database.url"),
-            (self.supabase_url.is_some(), "database.supabase_url"),
-            (
-                self.supabase_anon_key.is_some(),
-                "database.supabase_anon_key",
-            ),
-            (
-                self.supabase_jwt_secret.is_some(),
-                "database.supabase_jwt_secret",
-            ),
-        ];
-        match given.into_iter().find(|(given, _)| *given) {
-            None => Ok(self.mode),
-            Some((_, field)) => Err(Problem::invalid_field(
-                field,
-                "left out here; the client connects its database with PUT /api/client/v1/database",
+    fn wish(self) -> Result<WishedDatabase, Problem> {
+        let supabase = SupabaseProject {
+            url: self.supabase_url,
+            anon_key: self.supabase_anon_key,
+            jwt_secret: self.supabase_jwt_secret,
+        };
+        match (self.mode, self.url) {
+            (DatabaseMode::External, Some(url)) => {
+                Ok(WishedDatabase::External(Some(NewAddress { url, supabase })))
+            }
+            (DatabaseMode::Managed, Some(_)) => Err(Problem::invalid_field(
+                "database.url",
+                "left out for a managed database, which the platform makes",
             )),
+            (_, None) if !supabase.is_empty() => Err(Problem::invalid_field(
+                "database.url",
+                "the address of the external database, which the project's keys go with",
+            )),
+            (DatabaseMode::External, None) => Ok(WishedDatabase::External(None)),
+            (DatabaseMode::Managed, None) => Ok(WishedDatabase::Managed),
         }
     }
 }

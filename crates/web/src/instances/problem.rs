@@ -1,7 +1,9 @@
 //! What keeps the platform from doing something to an instance, as problems.
 
 use axum::http::StatusCode;
+use stoa_app::database::ConnectError;
 use stoa_app::instances::InstanceError;
+use stoa_domain::Violation;
 
 use crate::http::problem::{ErrorChain, Problem};
 
@@ -33,6 +35,7 @@ impl From<InstanceError> for Problem {
                 "restarting",
                 "The server is restarting. Try again.",
             ),
+            InstanceError::Database(error) => of_database(error),
             InstanceError::Registry(error) => error.into(),
             InstanceError::Platform(error) => error.into(),
             error @ (InstanceError::Provisioning(_) | InstanceError::Unfit(_)) => {
@@ -45,5 +48,19 @@ impl From<InstanceError> for Problem {
                 .retry_after(std::time::Duration::from_secs(5))
             }
         }
+    }
+}
+
+/// The database is an object in the body of an instance.
+fn of_database(error: ConnectError) -> Problem {
+    match error {
+        ConnectError::Invalid(violations) => {
+            let inside = violations.into_iter().map(|violation| Violation {
+                field: format!("database.{}", violation.field),
+                ..violation
+            });
+            Problem::invalid(inside.collect())
+        }
+        error => error.into(),
     }
 }

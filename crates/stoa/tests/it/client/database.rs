@@ -171,6 +171,7 @@ async fn an_instance_moves_only_where_nothing_is_left_behind() {
     };
     // The managed one holds nothing yet.
     let first = own_database(&server).await;
+    assert_eq!(managed_databases(&server, &client).await, 1);
     let moved = ok(put(&first)).await;
     assert_eq!(moved["instance"]["database"]["mode"], "external");
     client
@@ -191,6 +192,11 @@ async fn an_instance_moves_only_where_nothing_is_left_behind() {
     assert_eq!(again["instance"]["status"], "active");
     let kept = server.client(&client.key, Method::GET, "/api-configurations");
     assert_eq!(ok(kept).await["data"].as_array().unwrap().len(), 1);
+
+    // Deleting it leaves the client's database, and not the one that it began with.
+    let delete = server.platform(Method::DELETE, &format!("/instances/{}", client.id));
+    assert!(sent(delete).await.status().is_success());
+    assert_eq!(managed_databases(&server, &client).await, 0);
 }
 
 #[tokio::test]
@@ -220,4 +226,87 @@ async fn what_stands_beside_the_address_is_examined_too() {
     problem(sent(put.json(&unknown)).await, 422, "invalid_body").await;
     let put = server.client(&client.key, Method::PUT, "/database");
     expect(put.json(&json!({ "url": url })), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn an_instance_can_be_made_with_its_database_or_not_at_all() {
+    let server = Server::start().await;
+    let url = own_database(&server).await;
+    let make = |database: Value| {
+        let body = json!({
+            "name": "Shop", "slug": "shop", "admin_email": "ada@example.com", "database": database,
+        });
+        server.platform(Method::POST, "/instances").json(&body)
+    };
+    let wrong = url.replace(":5", ":6").replace("stoa_", "nobody_");
+    let refused = sent(make(json!({ "mode": "external", "url": wrong }))).await;
+    let refused = problem(refused, 422, "database_check_failed").await;
+    assert!(refused["checks"].is_array() && refused["role_sql"].is_string());
+    for (database, field) in [
+        (json!({ "mode": "managed", "url": url }), "database.url"),
+        (
+            json!({ "mode": "external", "supabase_anon_key": "k" }),
+            "database.url",
+        ),
+        (
+            json!({ "mode": "external", "url": url, "supabase_url": "x" }),
+            "database.supabase_url",
+        ),
+    ] {
+        let refused = problem(sent(make(database)).await, 422, "invalid_body").await;
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    let none = ok(server.platform(Method::GET, "/instances")).await;
+    assert_eq!(none["data"], json!([]));
+
+    let given = json!({
+        "mode": "external", "url": url, "supabase_url": "https://abcdefgh.supabase.co",
+        "supabase_anon_key": "anon-key",
+    });
+    let made = expect(make(given.clone()), StatusCode::CREATED).await;
+    assert_eq!(made["instance"]["database"]["state"], "ready");
+    assert_eq!(made["instance"]["status"], "awaiting_setup");
+    let env = &made["env"];
+    assert!(
+        env["CLIENT_DATABASE_URL"]
+            .as_str()
+            .unwrap()
+            .starts_with("postgres://stoa_")
+    );
+    assert_eq!(env["CLIENT_SUPABASE_ANON_KEY"], "anon-key");
+    let client = TestInstance::with_key(&server, made).await;
+    client
+        .add_model(&server, json!({ "name": "P", "provider": "passages" }))
+        .await;
+    assert_eq!(instance(&server, &client).await["status"], "active");
+
+    // Of two with one slug, the one that is not made leaves its database free.
+    let databases = [own_database(&server).await, own_database(&server).await];
+    let race = |name: &str, url: &str| {
+        let body = json!({
+            "name": name, "slug": name, "admin_email": "ada@example.com",
+            "database": { "mode": "external", "url": url },
+        });
+        sent(server.platform(Method::POST, "/instances").json(&body))
+    };
+    let (first, second) = tokio::join!(race("same", &databases[0]), race("same", &databases[1]));
+    let loser = usize::from(first.status() == StatusCode::CREATED);
+    let lost = if loser == 0 { first } else { second };
+    problem(lost, 409, "slug_taken").await;
+    let another = race("another", &databases[loser]).await;
+    assert_eq!(another.status(), StatusCode::CREATED);
+
+    // The database is taken now, by an instance that exists.
+    let again = sent(make(given)).await;
+    problem(again, 409, "slug_taken").await;
+}
+
+/// How many databases the platform's cluster has for an instance.
+async fn managed_databases(server: &Server, client: &TestInstance) -> i64 {
+    let mut connection = server.app.platform().acquire().await.unwrap();
+    sqlx::query_scalar("SELECT count(*) FROM pg_database WHERE datname = 'stoa_' || $1")
+        .bind(client.id.replace('-', ""))
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap()
 }
