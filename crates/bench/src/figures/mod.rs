@@ -1,0 +1,53 @@
+//! The figures, one to a file.
+
+pub(crate) mod chats;
+pub(crate) mod first_token;
+pub(crate) mod memory;
+
+use bytes::Bytes;
+use serde_json::json;
+
+/// How many visitors are there at once where there are many.
+const AT_ONCE: usize = 64;
+
+/// What every visitor asks, every time.
+pub(crate) const QUESTION: &str = "How long may I take to send back boots that do not fit me?";
+
+/// How often things are measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Amount {
+    /// Turns of one and the other.
+    rounds: usize,
+    /// Answers in a turn where they are asked for one by one.
+    one_by_one: usize,
+    /// Questions in a conversation.
+    turns: usize,
+    /// Conversations in a turn where the number of answers is measured.
+    conversations: usize,
+    /// Registered idle instances.
+    instances: usize,
+}
+
+impl Amount {
+    /// What the figures are measured by.
+    pub(crate) const FULL: Self = Self {
+        rounds: 6,
+        one_by_one: 30,
+        turns: 4,
+        conversations: 256,
+        instances: 1_000,
+    };
+    /// What shows that it works.
+    pub(crate) const SMOKE: Self = Self {
+        rounds: 1,
+        one_by_one: 3,
+        turns: 2,
+        conversations: 64,
+        instances: 20,
+    };
+}
+
+/// The question as Stoa and its counterpart take it.
+pub(crate) fn question() -> Bytes {
+    Bytes::from(json!({ "content": QUESTION }).to_string())
+}

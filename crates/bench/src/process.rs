@@ -1,0 +1,147 @@
+//! Processes beside this one: started, found by the address they announce, and what they use.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a process may take to start, and to end when asked to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The kernel counts a process's time in hundredths of a second, whatever its own clock.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A running server. Killed when dropped.
+pub(crate) struct Process {
+    /// Where it listens, such as `http://127.0.0.1:41234`.
+    pub(crate) base: String,
+    child: Child,
+}
+
+impl Process {
+    /// This program as another of its parts, which says where it listens.
+    pub(crate) async fn of_ours(arguments: &[&str], secrets: &[(&str, &str)]) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut child = Command::new(&program)
+            .args(arguments)
+            .envs(secrets.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let output = child.stdout.take().context("no standard output")?;
+        let mut line = String::new();
+        let mut lines = BufReader::new(output);
+        tokio::time::timeout(PATIENCE, lines.read_line(&mut line))
+            .await
+            .context("it does not say where it listens")??;
+        let address: SocketAddr = line
+            .trim()
+            .parse()
+            .with_context(|| format!("{} does not start", arguments.join(" ")))?;
+        Ok(Self {
+            base: format!("http://{address}"),
+            child,
+        })
+    }
+
+    /// A process that listens where it was told to.
+    pub(crate) fn listening_at(base: String, mut command: Command) -> Result<Self> {
+        let child = command.kill_on_drop(true).spawn();
+        let child = child.with_context(|| format!("cannot start {:?}", program(&command)))?;
+        Ok(Self { base, child })
+    }
+
+    /// Fails when the process has ended.
+    pub(crate) fn check_alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("it has ended with {status}"),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.child.id().context("the process has ended")
+    }
+
+    /// Its resident memory now, in bytes.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.split_whitespace().next());
+        let kilobytes: f64 = kilobytes.context("no VmRSS in its status")?.parse()?;
+        Ok(kilobytes * 1024.0)
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.child.start_kill()?;
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .context("it does not end")??;
+        Ok(())
+    }
+}
+
+fn program(command: &Command) -> &OsStr {
+    command.as_std().get_program()
+}
+
+/// Seconds of processor time that a process and its ended children have used.
+pub(crate) fn seconds_of(process: u32) -> Result<f64> {
+    Ok(Stat::read(process)?.seconds)
+}
+
+/// The same for a process with all its children, for PostgreSQL.
+pub(crate) fn seconds_of_family(parent: u32) -> Result<f64> {
+    let mut sum = seconds_of(parent)?;
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has just ended is counted with its parent's ended children from then on.
+        if let Ok(stat) = Stat::read(process)
+            && stat.parent == parent
+        {
+            sum += stat.seconds;
+        }
+    }
+    Ok(sum)
+}
+
+struct Stat {
+    parent: u32,
+    seconds: f64,
+}
+
+impl Stat {
+    fn read(process: u32) -> Result<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+        // The name stands in parentheses and may hold spaces; see proc(5) for the rest.
+        let fields = text.rsplit_once(')').map(|(_, fields)| fields);
+        let fields: Vec<&str> = fields.unwrap_or_default().split_whitespace().collect();
+        let number = |index: usize| -> Result<f64> {
+            let field = fields.get(index).context("too few fields")?;
+            Ok(field.parse()?)
+        };
+        let ticks = number(11)? + number(12)? + number(13)? + number(14)?;
+        Ok(Self {
+            parent: fields.get(1).context("too few fields")?.parse()?,
+            seconds: ticks / TICKS_PER_SECOND,
+        })
+    }
+}
+
+/// Says to whoever started this process where it listens.
+pub(crate) fn announce(address: SocketAddr) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{address}")?;
+    Ok(output.flush()?)
+}

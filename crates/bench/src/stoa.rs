@@ -1,0 +1,188 @@
+//! `stoa serve`, and an instance on it, made through the contract.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use stoa_domain::seal::MasterKeyRing;
+use stoa_domain::token::{Token, TokenKind};
+use stoa_domain::{ApiTokenId, Clock, Random};
+use stoa_platform_db::PlatformDb;
+use stoa_platform_db::api_tokens::{self, ApiTokenScope, NewApiToken};
+use tokio::process::Command;
+
+use crate::client::{Conversation, Http};
+use crate::fake::Fake;
+use crate::ground::Ground;
+use crate::process::Process;
+
+/// How long the server may take until it is ready.
+const START: Duration = Duration::from_secs(20);
+
+/// What stands in its streams where the first token does.
+const FIRST_TOKEN: &[u8] = br#""delta":"You"#;
+
+/// A platform: its database and its master key.
+pub(crate) struct Platform {
+    pub(crate) db: PlatformDb,
+    url: SecretString,
+    keys: SecretString,
+    name: String,
+}
+
+/// A server that is ready.
+pub(crate) struct Stoa {
+    pub(crate) process: Process,
+}
+
+/// An instance whose answers come from the fake.
+pub(crate) struct Instance {
+    base: String,
+    id: String,
+}
+
+impl Platform {
+    /// An empty one with the present schema.
+    pub(crate) async fn create(ground: &Ground, name: &str) -> Result<Self> {
+        let url = ground.database(name).await?;
+        let db = PlatformDb::connect(&url, 2).await?;
+        db.migrate().await?;
+        Ok(Self {
+            db,
+            url,
+            keys: MasterKeyRing::generate("bench", &Random::system()),
+            name: name.to_owned(),
+        })
+    }
+
+    pub(crate) fn keys(&self) -> Result<MasterKeyRing> {
+        Ok(MasterKeyRing::parse(&self.keys)?)
+    }
+
+    async fn token(&self) -> Result<Token> {
+        let random = Random::system();
+        let token = Token::issue(TokenKind::Platform, &random);
+        let new = NewApiToken {
+            id: ApiTokenId::generate(&Clock::system(), &random),
+            scope: ApiTokenScope::Platform,
+            name: "bench".into(),
+            token: token.hash(),
+            hint: token.hint(),
+            created_at: Clock::system().now(),
+        };
+        let mut connection = self.db.acquire().await?;
+        api_tokens::insert(&mut connection, &new).await?;
+        Ok(token)
+    }
+}
+
+impl Stoa {
+    /// `stoa serve` with the settings of production, except that it may reach loopback.
+    pub(crate) async fn start(ground: &Ground, platform: &Platform, http: &Http) -> Result<Self> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let port = free.local_addr()?.port();
+        drop(free);
+        let directory = ground.directory().join(&platform.name);
+        std::fs::create_dir_all(&directory)?;
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(directory.join("log"))?;
+        let mut command = Command::new(&ground.binary);
+        command
+            .arg("serve")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOST", "127.0.0.1")
+            .env("PORT", port.to_string())
+            .env("PLATFORM_DATABASE_URL", platform.url.expose_secret())
+            .env(
+                "STOA_MANAGED_DATABASE_URL",
+                ground.cluster().expose_secret(),
+            )
+            .env("STOA_MASTER_KEY", platform.keys.expose_secret())
+            .env("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+            .env("STOA_DATA_DIR", &directory)
+            .current_dir(&directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let base = format!("http://127.0.0.1:{port}");
+        let mut process = Process::listening_at(base, command)?;
+        let ready = format!("{}/readyz", process.base);
+        let started = Instant::now();
+        while !http.is_up(&ready).await {
+            let said = || std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+            process.check_alive().with_context(said)?;
+            ensure!(started.elapsed() < START, "not ready: {}", said());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Self { process })
+    }
+
+    /// An active instance on a managed database, without documents.
+    pub(crate) async fn instance(
+        &self,
+        platform: &Platform,
+        fake: &Fake,
+        http: &Http,
+    ) -> Result<Instance> {
+        let base = &self.process.base;
+        let token = platform.token().await?;
+        let instances = format!("{base}/api/platform/v1/instances");
+        let new = json!({ "name": "Bench", "admin_email": "bench@example.com", "plan": "scale" });
+        let created = http.post(&instances, token.expose(), &new).await?;
+        let id = text(&created["instance"]["id"])?;
+        let keys = format!("{instances}/{id}/api-keys");
+        let named = json!({ "name": "bench" });
+        let key = http.post(&keys, token.expose(), &named).await?;
+        let key = text(&key["key"])?;
+        let configurations = format!("{base}/api/client/v1/api-configurations");
+        let model = json!({
+            "name": "Fake",
+            "provider": "openai_compatible",
+            "model": "fake",
+            "base_url": fake.base_url(),
+            "api_key": "none",
+        });
+        let added = http.post(&configurations, &key, &model).await?;
+        let test = format!("{configurations}/{}/test", text(&added["id"])?);
+        let tested = http.post(&test, &key, &Value::Null).await?;
+        ensure!(tested["ok"] == true, "the fake does not answer: {tested}");
+        Ok(Instance {
+            base: base.clone(),
+            id,
+        })
+    }
+}
+
+impl Instance {
+    /// New conversations.
+    pub(crate) async fn conversations(
+        &self,
+        http: &Http,
+        count: usize,
+    ) -> Result<Vec<Conversation>> {
+        let sessions = format!("{}/api/chat/v1/sessions", self.base);
+        let new = json!({ "instance_id": self.id });
+        let mut begun = Vec::with_capacity(count);
+        for _ in 0..count {
+            let session = http.post(&sessions, "", &new).await?;
+            let id = text(&session["session"]["id"])?;
+            begun.push(Conversation {
+                url: format!("{sessions}/{id}/messages"),
+                token: text(&session["token"])?,
+                question: crate::figures::question(),
+                first_token: FIRST_TOKEN,
+            });
+        }
+        Ok(begun)
+    }
+}
+
+fn text(value: &Value) -> Result<String> {
+    let text = value.as_str().context("something is missing in an answer");
+    Ok(text?.to_owned())
+}
