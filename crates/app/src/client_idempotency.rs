@@ -64,13 +64,19 @@ impl From<ClientDbError> for IdempotencyError {
 }
 
 impl KeyedRequest {
-    /// A request to `scope` (method and path) with this key and these bytes.
+    /// A request to `scope` (method and path) with this key and these parts of its body.
     #[must_use]
-    pub fn new(scope: String, key: String, body: &[u8]) -> Self {
+    pub fn new(scope: String, key: String, parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            // With its length, so that no byte can belong to either of two parts.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
         Self {
             scope,
             key,
-            request_hash: Sha256::digest(body).into(),
+            request_hash: hash.finalize().into(),
         }
     }
 

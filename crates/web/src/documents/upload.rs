@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest as _, Multipart, Request, State};
 use axum::http::{StatusCode, header};
+use axum::response::Response;
 use serde::Deserialize;
 use stoa_app::App;
 use stoa_app::documents::{self, NewContent};
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use super::view::DocumentView;
 use crate::http::body::Body;
 use crate::http::caller::Client;
+use crate::http::once::Key;
 use crate::http::problem::{Problem, ProblemDocument};
 
 /// A document as JSON: a text, or a question with its answer.
@@ -48,6 +50,7 @@ pub(crate) struct UploadForm {
 /// Takes a document: a file as multipart, or a text or a question with its answer as JSON. It is
 /// indexed in the background.
 #[utoipa::path(post, path = "/api/client/v1/documents", tag = "client",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send again for 24 h")),
     request_body(content((NewDocument = "application/json"), (UploadForm = "multipart/form-data"))),
     responses(
         (status = 202, body = DocumentView),
@@ -58,8 +61,9 @@ pub(crate) async fn add(
     State(app): State<Arc<App>>,
     Client(caller): Client,
     request: Request,
-) -> Result<(StatusCode, axum::Json<DocumentView>), Problem> {
-    let (title, content) = if is_multipart(&request) {
+) -> Result<Response, Problem> {
+    let key = Key::of(&request)?;
+    let document = if is_multipart(&request) {
         let form = Multipart::from_request(request, &())
             .await
             .map_err(|_| not_multipart())?;
@@ -68,8 +72,30 @@ pub(crate) async fn add(
         let Body(new) = Body::<NewDocument>::from_request(request, &()).await?;
         (None, json_content(new)?)
     };
-    let document = documents::add(&app, &caller, title, content).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(document.into())))
+    let once = key.with(document, |(title, content)| said(title.as_deref(), content));
+    let add = async |app: Arc<App>, caller, (title, content)| {
+        let document = documents::add(&app, &caller, title, content).await?;
+        Ok(DocumentView::from(document))
+    };
+    once.run(&app, &caller, StatusCode::ACCEPTED, add).await
+}
+
+/// What makes a document the same when it is sent again; a form's boundaries do not.
+fn said<'a>(title: Option<&'a str>, content: &'a NewContent) -> Vec<&'a [u8]> {
+    let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default().as_bytes();
+    let mut parts = vec![title.unwrap_or_default().as_bytes()];
+    parts.extend(match content {
+        NewContent::File {
+            name,
+            media_type,
+            bytes,
+        } => [b"file".as_slice(), text(name), text(media_type), bytes],
+        NewContent::Text { title, text } => [b"text", title.as_bytes(), text.as_bytes(), b""],
+        NewContent::Question { question, answer } => {
+            [b"question", question.as_bytes(), answer.as_bytes(), b""]
+        }
+    });
+    parts
 }
 
 fn is_multipart(request: &Request) -> bool {

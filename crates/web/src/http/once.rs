@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on calls that create something in a client's database.
 //!
-//! A handler takes [`Once<T>`] in place of `Body<T>` and does its work in [`Once::run`]. With the
+//! A handler takes [`Once<T>`] in place of `Body<T>` and does its work in [`Once::run`]; one whose
+//! body is no JSON takes a [`Key`] and makes a [`Once`] of what it read. With the
 //! header, the work happens once for a key and its answer is given again for 24 hours; without it,
 //! every time. The work goes on when its caller hangs up, so that the caller finds the answer when
 //! it comes again.
@@ -27,6 +28,30 @@ const LONGEST_KEY: usize = 255;
 /// Says that an answer is one that was given before.
 pub(super) const REPLAYED: &str = "idempotent-replayed";
 
+/// What a request says about being done once, before its body is read.
+pub(crate) struct Key {
+    scope: String,
+    key: Option<String>,
+}
+
+impl Key {
+    /// The key of this request, if it carries one.
+    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
+        Ok(Self {
+            scope: format!("{} {}", request.method(), request.uri().path()),
+            key: key(request)?,
+        })
+    }
+
+    /// With the body: `parts` are what makes it the same body when it is sent again.
+    pub(crate) fn with<T>(self, body: T, parts: impl FnOnce(&T) -> Vec<&[u8]>) -> Once<T> {
+        let keyed = self
+            .key
+            .map(|key| KeyedRequest::new(self.scope, key, &parts(&body)));
+        Once { body, keyed }
+    }
+}
+
 /// A JSON body whose request may carry an `Idempotency-Key`.
 pub(crate) struct Once<T> {
     body: T,
@@ -38,14 +63,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Once<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_json(&request)?;
-        let key = key(&request)?;
-        let scope = format!("{} {}", request.method(), request.uri().path());
+        let Key { scope, key } = Key::of(&request)?;
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| body::unread(&rejection))?;
         Ok(Self {
             body: body::parse(&bytes)?,
-            keyed: key.map(|key| KeyedRequest::new(scope, key, &bytes)),
+            keyed: key.map(|key| KeyedRequest::new(scope, key, &[&bytes])),
         })
     }
 }

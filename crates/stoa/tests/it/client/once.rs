@@ -100,3 +100,30 @@ async fn an_agents_reply_is_written_once() {
     let messages = ok(server.client(&client.key, Method::GET, &path)).await;
     assert_eq!(messages["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_document_is_taken_once_whatever_the_forms_boundaries() {
+    let server = Server::start().await;
+    let client = TestInstance::create(&server, "Documents").await;
+    let upload = |boundary: &str, text: &str| {
+        let form = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\
+             Content-Type: text/plain\r\n\r\n{text}\r\n--{boundary}--\r\n"
+        );
+        server
+            .client(&client.key, Method::POST, "/documents")
+            .header("idempotency-key", "upload-1")
+            .header(
+                "content-type",
+                format!("multipart/form-data; boundary={boundary}"),
+            )
+            .body(form)
+    };
+    let first = expect(upload("one", "Tents are waterproof."), StatusCode::ACCEPTED).await;
+    let again = expect(upload("two", "Tents are waterproof."), StatusCode::ACCEPTED).await;
+    assert_eq!(again, first);
+    let other = sent(upload("one", "Tents leak.")).await;
+    problem(other, 422, "idempotency_key_reused").await;
+    let documents = ok(server.client(&client.key, Method::GET, "/documents")).await;
+    assert_eq!(documents["data"].as_array().unwrap().len(), 1);
+}
