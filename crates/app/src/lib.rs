@@ -7,6 +7,7 @@ mod activity;
 mod app;
 mod audit;
 mod contents;
+mod housekeeping;
 mod links;
 mod registry;
 mod turns;

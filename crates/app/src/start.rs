@@ -19,7 +19,7 @@ use url::Url;
 use crate::app::{Parts, Settings};
 use crate::chat::sweep;
 use crate::passwords::PasswordError;
-use crate::{App, signals, work};
+use crate::{App, housekeeping, signals, work};
 
 /// What the operator configured.
 pub struct Options {
@@ -141,6 +141,7 @@ pub async fn background(app: &Arc<App>, workers: bool) -> Result<(), DbError> {
         .spawn(async move { databases.keep_house(shutdown).await });
     if workers {
         app.tasks().spawn(sweep::run(Arc::clone(app)));
+        app.tasks().spawn(housekeeping::run(Arc::clone(app)));
         work::start(app);
     }
     Ok(())

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::App;
 use crate::documents::indexing;
-use crate::instances::delete;
+use crate::instances::{delete, reclaim};
 
 /// How many jobs one process does at once.
 const AT_ONCE: usize = 2;
@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How often the queue is looked at when nobody says that there is work.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Every kind of job that this program knows.
-const KINDS: [&str; 2] = [indexing::KIND, delete::KIND];
+const KINDS: [&str; 3] = [indexing::KIND, delete::KIND, reclaim::KIND];
 
 /// How a job ended when it did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +128,7 @@ async fn perform(app: &Arc<App>, job: &Job) -> Result<(), JobError> {
     match job.kind.as_str() {
         indexing::KIND => indexing::perform(app, job).await,
         delete::KIND => delete::perform(app, job).await,
+        reclaim::KIND => reclaim::perform(app, job).await,
         other => Err(JobError::Hopeless(format!(
             "this version does not know jobs of the kind {other}"
         ))),

@@ -14,7 +14,7 @@ use stoa_platform_db::instances::{self, Instance, NewDatabase, NewInstance};
 use stoa_platform_db::{DbError, Transaction};
 
 use super::environment::Environment;
-use super::{InstanceError, managed, require_plan, require_region, taken};
+use super::{InstanceError, managed, reclaim, require_plan, require_region, taken};
 use crate::App;
 use crate::access::PlatformCaller;
 use crate::audit::{self, By, Deed};
@@ -111,6 +111,8 @@ async fn carry_out(app: &Arc<App>, by: By, wish: Wish) -> Result<Created, Instan
     }
     let id = app.new_id(InstanceId::generate);
     let key = DataKey::generate(app.random());
+    let wrapped = app.keys().wrap(id, &key, app.random());
+    let wrapped = wrapped.map_err(|source| sealed(id, source))?;
     let mode = mode(app, &wish);
     let (database, address) = match (mode, wish.external()) {
         (DatabaseMode::External, None) => (None, None),
@@ -137,10 +139,7 @@ async fn carry_out(app: &Arc<App>, by: By, wish: Wish) -> Result<Created, Instan
         plan,
         id,
         mode,
-        wrapped: app
-            .keys()
-            .wrap(id, &key, app.random())
-            .map_err(|source| sealed(id, source))?,
+        wrapped,
         database,
     };
     let registered = draft.register().await;
@@ -245,6 +244,9 @@ impl Draft<'_> {
     async fn register_as(&self, slug: &Slug) -> Result<(Instance, SetupLink), InstanceError> {
         let mut transaction = self.app.platform().begin().await?;
         self.insert(&mut transaction, slug).await?;
+        if self.mode == DatabaseMode::Managed {
+            reclaim::call_off(&mut transaction, self.id).await?;
+        }
         let link = self.invite_owner(&mut transaction).await?;
         let instance = instances::find(&mut transaction, self.id)
             .await?

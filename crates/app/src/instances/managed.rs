@@ -9,7 +9,7 @@ use stoa_domain::seal::DataKey;
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId};
 use stoa_platform_db::instances::{DatabaseFacts, NewDatabase};
 
-use super::InstanceError;
+use super::{InstanceError, reclaim};
 use crate::App;
 use crate::registry::{RegistryError, address_place};
 
@@ -24,6 +24,7 @@ pub(crate) async fn make(
     instance: InstanceId,
     key: &DataKey,
 ) -> Result<(NewDatabase, DatabaseAddress), InstanceError> {
+    reclaim::plan(app, instance).await?;
     let made = try_to_make(app, instance, key).await;
     if made.is_err() {
         unmake(app, instance).await;

@@ -6,6 +6,7 @@ pub mod create;
 pub mod delete;
 pub mod environment;
 pub(crate) mod managed;
+pub(crate) mod reclaim;
 pub mod usage;
 
 use std::sync::Arc;

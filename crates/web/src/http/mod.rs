@@ -8,6 +8,7 @@ mod failures;
 pub(crate) mod id;
 pub(crate) mod once;
 pub(crate) mod page;
+pub(crate) mod params;
 pub(crate) mod patch;
 pub(crate) mod peer;
 pub(crate) mod problem;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -20,6 +20,7 @@ use crate::http::caller::Platform;
 use crate::http::creation::BareCreation;
 use crate::http::id::Id;
 use crate::http::page::{List, PageQuery, bad_cursor};
+use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument};
 
 /// What a list of instances is narrowed to.
@@ -39,7 +40,7 @@ pub(crate) struct InstanceQuery {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Platform(caller): Platform,
-    Query(query): Query<InstanceQuery>,
+    Params(query): Params<InstanceQuery>,
     page: PageQuery,
 ) -> Result<axum::Json<List<InstanceView>>, Problem> {
     let wanted = Wanted {

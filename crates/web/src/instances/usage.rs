@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use stoa_app::App;
@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::caller::Platform;
 use crate::http::id::Id;
+use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument};
 
 /// Which days.
@@ -102,7 +103,7 @@ pub(crate) async fn by_day(
     State(app): State<Arc<App>>,
     Platform(caller): Platform,
     Id(instance): Id<InstanceId>,
-    Query(query): Query<UsageQuery>,
+    Params(query): Params<UsageQuery>,
 ) -> Result<axum::Json<UsageView>, Problem> {
     let from = day("from", query.from)?;
     let to = day("to", query.to)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Deserialize;
 use stoa_app::App;
@@ -14,6 +14,7 @@ use super::error::PageError;
 use super::headers::{self, Nonce};
 use super::parts::PLATFORM_NAME;
 use crate::http::assets::Assets;
+use crate::http::params::Params;
 
 /// Languages that are written from right to left.
 const RIGHT_TO_LEFT: [&str; 5] = ["ar", "fa", "he", "ur", "yi"];
@@ -44,7 +45,7 @@ struct Page {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
-    Query(asked): Query<Asked>,
+    Params(asked): Params<Asked>,
 ) -> Result<Response, PageError> {
     let chat = hosted_chat::find(&app, &slug)
         .await?

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::error::PageError;
 use super::headers::{self, Nonce};
 use super::parts::{Figure, NavigationLink, PLATFORM_NAME, Shell, database_label, status_label};
 use crate::http::assets::Assets;
+use crate::http::params::Params;
 
 const ROWS: u16 = 50;
 
@@ -52,7 +53,7 @@ struct InstanceRow {
 /// `GET /platform`.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Query(part): Query<Part>,
+    Params(part): Params<Part>,
     console: PlatformConsole,
 ) -> Result<Response, PageError> {
     let caller = console.admin.caller();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use secrecy::SecretString;
@@ -20,6 +20,7 @@ use super::headers;
 use super::parts::PLATFORM_NAME;
 use super::sign_in::entered;
 use crate::http::assets::Assets;
+use crate::http::params::Params;
 use crate::http::peer::Peer;
 
 /// What the link holds.
@@ -54,7 +55,7 @@ struct Page {
 /// `GET /setup?token=…`.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Query(link): Query<Link>,
+    Params(link): Params<Link>,
     browser: Browser,
 ) -> Result<Response, PageError> {
     let invited = sign_in::invited(&app, &link.token).await?;

@@ -123,6 +123,7 @@ async fn what_names_nothing_is_not_found_and_what_says_nothing_is_told() {
         "limit=many",
         "cursor=x",
         "status=gone",
+        "status=active&status=deleting",
     ] {
         let path = format!("/instances?{query}");
         let response = server.platform(Method::GET, &path).send().await.unwrap();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stoa_platform_db::audit_log::{self, Verdict};
 
 use super::{create, created, get, named};
-use crate::support::{Server, TestInstance, problem};
+use crate::support::{Server, TestInstance, eventually, problem};
 
 #[tokio::test]
 async fn a_managed_instance_is_whole_when_it_is_answered() {
@@ -472,4 +472,54 @@ async fn without_a_working_cluster_nothing_half_done_stays() {
     )
     .await;
     problem(asked, 422, "invalid_body").await;
+}
+
+#[tokio::test]
+async fn a_database_whose_instance_never_came_to_be_is_reclaimed() {
+    use secrecy::ExposeSecret as _;
+    use stoa_domain::{InstanceId, JobId};
+    use stoa_platform_db::jobs::{self, NewJob};
+    let server = Server::start().await;
+    let app = &server.app;
+    let alive = created(&server, named("Acme")).await;
+    let mut connection = server.database.db.acquire().await.unwrap();
+    let now = app.clock().now();
+    let depth = jobs::queue_depth(&mut connection, now).await.unwrap();
+    assert_eq!(
+        depth.scheduled, 0,
+        "the job is called off once there is an owner"
+    );
+
+    // As a process leaves it that died between making the database and registering the instance.
+    let orphan = app.new_id(InstanceId::generate);
+    let cluster = app.settings().managed.as_ref().unwrap();
+    let address = cluster.create(orphan, app.random()).await.unwrap();
+    let url = address.to_secret_url().expose_secret().to_owned();
+    assert!(reachable(&url).await);
+    let id = alive["instance"]["id"].as_str().unwrap();
+    for instance in [orphan, id.parse().unwrap()] {
+        let job = NewJob {
+            id: app.new_id(JobId::generate),
+            kind: "managed_database.reclaim".into(),
+            instance: Some(instance),
+            unique_key: instance.to_string(),
+            payload: json!({}),
+            run_at: now,
+            priority: 0,
+            max_attempts: 3,
+            created_at: now,
+        };
+        jobs::enqueue(&mut connection, &job).await.unwrap();
+    }
+    eventually("an empty queue", || async {
+        let mut connection = server.database.db.acquire().await.unwrap();
+        let depth = jobs::queue_depth(&mut connection, app.clock().now())
+            .await
+            .unwrap();
+        (depth.due + depth.running == 0).then_some(())
+    })
+    .await;
+    assert!(!reachable(&url).await, "nobody's database is dropped");
+    let owned = alive["env"]["CLIENT_DATABASE_URL"].as_str().unwrap();
+    assert!(reachable(owned).await, "somebody's is not");
 }

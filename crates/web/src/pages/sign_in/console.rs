@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use stoa_app::App;
 use stoa_app::sign_in;
@@ -11,6 +11,7 @@ use super::super::browser::{Browser, ClientConsole, Purpose};
 use super::super::error::PageError;
 use super::super::form::Form;
 use super::{Credentials, Door, Nothing, Onward, Try};
+use crate::http::params::Params;
 use crate::http::peer::Peer;
 
 async fn door(app: &App, slug: &str) -> Result<Door, PageError> {
@@ -25,7 +26,7 @@ async fn door(app: &App, slug: &str) -> Result<Door, PageError> {
 pub(in super::super) async fn show(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
-    Query(onward): Query<Onward>,
+    Params(onward): Params<Onward>,
     browser: Browser,
 ) -> Result<Response, PageError> {
     let tried = Try {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use stoa_app::App;
 use stoa_app::sign_in;
@@ -12,6 +12,7 @@ use super::super::error::PageError;
 use super::super::form::Form;
 use super::super::parts::PLATFORM_NAME;
 use super::{Credentials, Door, Nothing, Onward, Try};
+use crate::http::params::Params;
 use crate::http::peer::Peer;
 
 fn door() -> Door {
@@ -24,7 +25,7 @@ fn door() -> Door {
 /// `GET /platform/sign-in`.
 pub(in super::super) async fn show(
     State(app): State<Arc<App>>,
-    Query(onward): Query<Onward>,
+    Params(onward): Params<Onward>,
     browser: Browser,
 ) -> Result<Response, PageError> {
     let tried = Try {
