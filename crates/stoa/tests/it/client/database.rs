@@ -106,7 +106,7 @@ async fn a_database_that_does_not_pass_changes_nothing_and_says_why() {
     let cases = [
         ("nonsense".to_owned(), "address"),
         ("mysql://ada:hunter2@db.example.com/shop".into(), "address"),
-        (format!("{good}&host=127.0.0.1"), "address"),
+        (format!("{good}?host=127.0.0.1"), "address"),
         ("postgres://ada:hunter2@10.0.0.1/shop".into(), "address"),
         (
             "postgres://ada:hunter2@169.254.169.254/shop".into(),
