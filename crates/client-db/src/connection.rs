@@ -10,16 +10,17 @@ use futures_util::TryStreamExt;
 use postgres_types::{ToSql, Type};
 use stoa_outbound::Outbound;
 use tokio::time::timeout;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, RowStream, Statement};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     address::DatabaseAddress,
     error::ClientDbError,
+    statements::{KeptStatements, is_about_keeping},
     wire::{self, Deadlines, Wire},
 };
 
-/// A statement's parameters with their types: nothing is prepared, so the server is told.
+/// A statement's parameters with their types: most are not prepared, so the server is told.
 pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// The most bytes of an ordinary answer: 8 MiB.
@@ -41,6 +42,7 @@ pub struct ClientConnection {
     /// without calling that an error.
     statement_failed: AtomicBool,
     under_way: AtomicU32,
+    kept: KeptStatements,
 }
 
 impl std::fmt::Debug for ClientConnection {
@@ -64,6 +66,7 @@ impl ClientConnection {
             unfit: AtomicBool::new(false),
             statement_failed: AtomicBool::new(false),
             under_way: AtomicU32::new(0),
+            kept: KeptStatements::default(),
         })
     }
 
@@ -97,6 +100,12 @@ impl ClientConnection {
         self.has_vectors = has;
     }
 
+    /// Says which process answers. Where it is the one that was announced, nothing shares it, and
+    /// it keeps what it is given.
+    pub(crate) fn set_process(&mut self, process: i32) {
+        self.kept.set_direct(process == self.announced_process());
+    }
+
     /// Whether the next user may have it.
     pub(crate) fn is_fit(&self) -> bool {
         !self.unfit.load(Ordering::Relaxed)
@@ -125,18 +134,55 @@ impl ClientConnection {
                 .iter()
                 .map(|(value, kind)| (*value, kind.clone()));
             let stream = self.wire.client.query_typed_raw(sql, parameters).await;
-            let mut stream = std::pin::pin!(stream.map_err(|it| self.failed(&it))?);
-            let mut rows = Vec::new();
-            while let Some(row) = stream.try_next().await.map_err(|it| self.failed(&it))? {
-                if rows.len() == MOST_ROWS {
-                    self.unfit.store(true, Ordering::Relaxed);
-                    return Err(ClientDbError::TooMuch);
-                }
-                rows.push(row);
-            }
-            Ok(rows)
+            self.collected(stream.map_err(|it| self.failed(&it))?).await
         })
         .await
+    }
+
+    /// The rows of a statement of every turn, which is planned once where that can be kept.
+    pub(crate) async fn query_often(
+        &self,
+        sql: &'static str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, ClientDbError> {
+        let Some(statement) = self.kept(sql, parameters).await? else {
+            return self.query(sql, parameters).await;
+        };
+        let rows = self.bounded(LARGEST_ANSWER, async {
+            let values = parameters.iter().map(|(value, _)| *value);
+            let stream = self.wire.client.query_raw(&statement, values).await;
+            self.collected(stream.map_err(|it| self.failed(&it))?).await
+        });
+        match rows.await {
+            Err(error) if is_about_keeping(&error) => {
+                self.kept.give_up();
+                self.query(sql, parameters).await
+            }
+            rows => rows,
+        }
+    }
+
+    /// How many rows a statement of every turn changed.
+    pub(crate) async fn execute_often(
+        &self,
+        sql: &'static str,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, ClientDbError> {
+        let Some(statement) = self.kept(sql, parameters).await? else {
+            return self.execute(sql, parameters).await;
+        };
+        let changed = self.bounded(LARGEST_ANSWER, async {
+            let values = parameters.iter().map(|(value, _)| *value);
+            let done = self.wire.client.execute_raw(&statement, values).await;
+            done.map_err(|it| self.failed(&it))
+        });
+        match changed.await {
+            Err(error) if is_about_keeping(&error) => {
+                self.kept.give_up();
+                self.execute(sql, parameters).await
+            }
+            changed => changed,
+        }
     }
 
     /// How many rows a statement changed.
@@ -172,6 +218,39 @@ impl ClientConnection {
     /// Gives statements on this connection another deadline than usual.
     pub(crate) fn set_statement_deadline(&mut self, deadline: Duration) {
         self.statement_deadline = deadline;
+    }
+
+    /// A statement as this connection keeps it; `None` where it is to be run unnamed.
+    async fn kept(
+        &self,
+        sql: &'static str,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Statement>, ClientDbError> {
+        let prepared = self.bounded(LARGEST_ANSWER, async {
+            let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+            let prepared = self.kept.prepared(&self.wire.client, sql, &types).await;
+            prepared.map_err(|it| self.failed(&it))
+        });
+        match prepared.await {
+            Err(error) if is_about_keeping(&error) => {
+                self.kept.give_up();
+                Ok(None)
+            }
+            prepared => prepared,
+        }
+    }
+
+    async fn collected(&self, rows: RowStream) -> Result<Vec<Row>, ClientDbError> {
+        let mut stream = std::pin::pin!(rows);
+        let mut rows = Vec::new();
+        while let Some(row) = stream.try_next().await.map_err(|it| self.failed(&it))? {
+            if rows.len() == MOST_ROWS {
+                self.unfit.store(true, Ordering::Relaxed);
+                return Err(ClientDbError::TooMuch);
+            }
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     async fn bounded<T>(

@@ -1,7 +1,8 @@
 //! One client's database: how it is checked, reached, brought up to date and asked.
 //!
 //! A client's database is neither ours nor trusted. It may sit behind a transaction pooler, so
-//! every statement is unnamed and typed (`query_typed`), work of several statements is inside an
+//! statements are unnamed and typed (`query_typed`; where nothing is in between, those of every
+//! turn are kept prepared), work of several statements is inside an
 //! explicit transaction, and nothing outlives it: no `SET`, no `LISTEN`, no session locks. It may
 //! be hostile, so connections go through `stoa_outbound`, every answer is bounded in bytes, rows
 //! and time, and what it says is data to be checked.
@@ -16,6 +17,7 @@ mod migrate;
 mod page;
 mod pool;
 mod row;
+mod statements;
 mod text_search;
 mod wire;
 

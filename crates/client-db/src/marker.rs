@@ -20,6 +20,8 @@ pub(crate) struct Marker {
     pub(crate) has_vectors: bool,
     /// Whether pgvector was added since the schema was last brought up to date.
     pub(crate) vectors_wait: bool,
+    /// The server process that answers.
+    pub(crate) process: i32,
 }
 
 /// Reads the marker; `None` where there is none yet.
@@ -29,7 +31,8 @@ pub(crate) async fn read(connection: &ClientConnection) -> Result<Option<Marker>
             "SELECT m.instance_id, m.schema_version, v.has AS has_vectors,
                     NOT v.has AND EXISTS (
                         SELECT FROM pg_catalog.pg_extension WHERE extname = 'vector'
-                    ) AS vectors_wait
+                    ) AS vectors_wait,
+                    pg_catalog.pg_backend_pid() AS process
              FROM stoa.stoa_instance m
              CROSS JOIN (
                  SELECT EXISTS (
@@ -48,6 +51,7 @@ pub(crate) async fn read(connection: &ClientConnection) -> Result<Option<Marker>
                 schema_version: column(row, "schema_version")?,
                 has_vectors: column(row, "has_vectors")?,
                 vectors_wait: column(row, "vectors_wait")?,
+                process: column(row, "process")?,
             })
         }),
         Err(error) if is_missing(&error) => Ok(None),

@@ -92,7 +92,7 @@ pub async fn hybrid(
     let rows = match embedding {
         None => {
             connection
-                .query(
+                .query_often(
                     LEXICAL,
                     &[
                         (&query.configuration.as_str(), Type::TEXT),

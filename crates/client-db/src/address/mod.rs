@@ -208,6 +208,11 @@ impl DatabaseAddress {
         self.port
     }
 
+    /// Whether it is by its looks the address of a pooler, such as Supabase's.
+    pub(crate) fn names_a_pooler(&self) -> bool {
+        self.port == 6543 || self.host.contains("pooler.supabase")
+    }
+
     /// The role that signs in.
     #[must_use]
     pub fn user(&self) -> &str {

@@ -105,7 +105,7 @@ pub async fn save_partial(
     now: DateTime<Utc>,
 ) -> Result<bool, ClientDbError> {
     let changed = connection
-        .execute(
+        .execute_often(
             "UPDATE stoa.chat_messages SET content = $2, updated_at = $3
              WHERE id = $1 AND state = 'streaming'",
             &[
@@ -125,7 +125,7 @@ pub async fn finish(
     end: &FinishedAnswer,
 ) -> Result<bool, ClientDbError> {
     let changed = connection
-        .execute(
+        .execute_often(
             "WITH done AS (
                 UPDATE stoa.chat_messages
                 SET state = 'complete', content = $2, finish_reason = $3, error_code = $4,

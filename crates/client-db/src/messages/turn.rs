@@ -83,7 +83,7 @@ pub async fn begin_turn(
     turn: &NewTurn<'_>,
 ) -> Result<Option<TurnStart>, ClientDbError> {
     let rows = connection
-        .query(
+        .query_often(
             BEGIN_TURN,
             &[
                 (&turn.session.as_uuid(), Type::UUID),

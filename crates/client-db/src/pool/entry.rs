@@ -101,6 +101,9 @@ impl Entry {
         })?;
         self.prove(&marker, settings)?;
         connection.set_has_vectors(marker.has_vectors);
+        if !self.address.names_a_pooler() {
+            connection.set_process(marker.process);
+        }
         Ok(connection)
     }
 

@@ -210,8 +210,7 @@ async fn pooler(
         tasks,
         ..
     } = *place;
-    let known = address.port() == 6543 || address.host().contains("pooler.supabase");
-    if connection.announced_process() == server.process && !known {
+    if connection.announced_process() == server.process && !address.names_a_pooler() {
         findings.facts.pooler = Some("none".into());
         findings.pass("pooler", "no pooler in between");
         return;

@@ -15,6 +15,7 @@ mod pool;
 mod preflight;
 mod provision;
 mod settings;
+mod statements;
 mod support;
 mod tls;
 mod turns;
