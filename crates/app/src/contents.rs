@@ -84,7 +84,7 @@ impl Contents {
 }
 
 /// What is said around quoted passages when no model is configured.
-const NO_MODEL: &str = "No AI model is configured yet, so these are the passages as they stand.";
+const NO_MODEL: &str = "No AI model is configured yet, so only the documents are quoted.";
 
 impl Contents {
     /// The words around quoted passages, when `passages` answers.
@@ -93,7 +93,7 @@ impl Contents {
         Wording {
             introduction: "This is what our documents say:".into(),
             no_model: NO_MODEL.into(),
-            nothing_found: format!("{} {NO_MODEL}", self.instructions.no_answer_message),
+            nothing_found: self.instructions.no_answer_message.clone(),
         }
     }
 

@@ -28,6 +28,7 @@ pub use stoa_client_db::sessions::Session;
 
 use crate::App;
 use crate::access::Visitor;
+use crate::contents::Contents;
 use crate::registry::Registered;
 use event::Cursor;
 use live::{Listener, LiveAnswer};
@@ -98,7 +99,7 @@ pub async fn ask(
             answer: Some(message),
             ..
         } => {
-            let live = live_or_stored(app, &registered, &message).await?;
+            let live = live_or_stored(app, &registered, *message).await?;
             opened(&live, Cursor::default()).await.map(Asked::Answer)
         }
         TurnStart::New { history, .. } => {
@@ -141,7 +142,7 @@ pub async fn resume(
         messages::find_by_token(&connection, message, visitor.token_hash()).await?
     };
     let message = found.ok_or(ChatError::NotFound)?;
-    let live = live_or_stored(app, &registered, &message).await?;
+    let live = live_or_stored(app, &registered, message).await?;
     opened(&live, after).await
 }
 
@@ -167,15 +168,39 @@ async fn opened(live: &Arc<LiveAnswer>, after: Cursor) -> Result<Listener, ChatE
 async fn live_or_stored(
     app: &Arc<App>,
     registered: &Arc<Registered>,
-    message: &Message,
+    mut message: Message,
 ) -> Result<Arc<LiveAnswer>, ChatError> {
     if let Some(live) = app.live_answers().find(message.id) {
         return Ok(live);
     }
-    if message.state == MessageState::Complete {
-        return Ok(replay::finished(message));
+    let sources = ShownSources::of(&*app.contents(registered).await?);
+    if message.state == MessageState::Streaming {
+        return Ok(replay::follow(
+            app,
+            Arc::clone(registered),
+            &message,
+            sources,
+        ));
     }
-    Ok(replay::follow(app, Arc::clone(registered), message))
+    sources.apply(&mut message);
+    Ok(replay::finished(&message))
+}
+
+/// Whether visitors see what an answer was drawn from. The client's own people always do.
+#[derive(Clone, Copy)]
+struct ShownSources(bool);
+
+impl ShownSources {
+    const fn of(contents: &Contents) -> Self {
+        Self(contents.live.display.show_sources)
+    }
+
+    /// Takes the sources out of a message where they are not shown.
+    fn apply(self, message: &mut Message) {
+        if !self.0 {
+            message.sources = serde_json::Value::Array(Vec::new());
+        }
+    }
 }
 
 fn checked(content: &str) -> Result<&str, ChatError> {

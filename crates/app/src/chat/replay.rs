@@ -6,6 +6,7 @@ use std::time::Duration;
 use stoa_client_db::messages::{self, Message};
 use stoa_domain::{FinishReason, MessageState};
 
+use super::ShownSources;
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
 use crate::App;
@@ -109,17 +110,27 @@ fn stored_failure(reason: FinishReason, code: Option<&str>) -> Failure {
 
 /// Follows an answer that another process writes, by its row, until it is final or its writer is
 /// gone.
-pub fn follow(app: &Arc<App>, registered: Arc<Registered>, message: &Message) -> Arc<LiveAnswer> {
+pub(super) fn follow(
+    app: &Arc<App>,
+    registered: Arc<Registered>,
+    message: &Message,
+    sources: ShownSources,
+) -> Arc<LiveAnswer> {
     let live = LiveAnswer::new(message.id, message.session_id);
-    let task = follow_row(Arc::clone(app), registered, Arc::clone(&live));
+    let task = follow_row(Arc::clone(app), registered, Arc::clone(&live), sources);
     app.tasks().spawn(task);
     live
 }
 
-async fn follow_row(app: Arc<App>, registered: Arc<Registered>, live: Arc<LiveAnswer>) {
+async fn follow_row(
+    app: Arc<App>,
+    registered: Arc<Registered>,
+    live: Arc<LiveAnswer>,
+    sources: ShownSources,
+) {
     let shutdown = app.shutdown().clone();
     loop {
-        match read_row(&app, &registered, &live).await {
+        match read_row(&app, &registered, &live, sources).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(failure) => {
@@ -137,14 +148,20 @@ async fn follow_row(app: Arc<App>, registered: Arc<Registered>, live: Arc<LiveAn
 }
 
 /// Brings the live answer up to what the row holds; true when it is final.
-async fn read_row(app: &App, registered: &Registered, live: &LiveAnswer) -> Result<bool, Failure> {
+async fn read_row(
+    app: &App,
+    registered: &Registered,
+    live: &LiveAnswer,
+    sources: ShownSources,
+) -> Result<bool, Failure> {
     let row = find_row(app, registered, live).await.map_err(|error| {
         tracing::warn!(code = error.code(), "an answer's row could not be followed");
         unreadable()
     })?;
-    let Some(message) = row else {
+    let Some(mut message) = row else {
         return Err(stored_failure(FinishReason::Error, None));
     };
+    sources.apply(&mut message);
     let is_final = message.state == MessageState::Complete;
     // The sources are stored before the first text, so the preamble is known once there is text.
     if is_final || !message.content.is_empty() {

@@ -10,7 +10,7 @@ use stoa_client_db::{ClientConnection, Page, PageRequest};
 use stoa_domain::token::SessionToken;
 use stoa_domain::{EndUserId, InstanceId, InstanceStatus, MessageId, SessionId};
 
-use super::{ChatError, active};
+use super::{ChatError, ShownSources, active};
 use crate::App;
 use crate::access::Visitor;
 
@@ -123,7 +123,14 @@ pub async fn messages(
     sessions::find_by_token(&connection, session, visitor.token_hash())
         .await?
         .ok_or(ChatError::NotFound)?;
-    Ok(messages::list(&connection, session, page).await?)
+    let mut messages = messages::list(&connection, session, page).await?;
+    drop(connection);
+    let sources = ShownSources::of(&*app.contents(&registered).await?);
+    messages
+        .data
+        .iter_mut()
+        .for_each(|message| sources.apply(message));
+    Ok(messages)
 }
 
 /// One message of the visitor's own conversation.
@@ -138,7 +145,10 @@ pub async fn message(
     let registered = active(app, visitor).await?;
     let connection = app.checkout(&registered).await?;
     let found = messages::find_by_token(&connection, message, visitor.token_hash()).await?;
-    found.ok_or(ChatError::NotFound)
+    drop(connection);
+    let mut message = found.ok_or(ChatError::NotFound)?;
+    ShownSources::of(&*app.contents(&registered).await?).apply(&mut message);
+    Ok(message)
 }
 
 /// Keeps a visitor's verdict on an answer; a second one replaces the first.

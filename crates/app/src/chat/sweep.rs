@@ -35,11 +35,14 @@ const PAGE: u16 = 200;
 
 /// Why an instance was not swept this time.
 #[derive(Debug, thiserror::Error)]
-enum SweepError {
+pub enum SweepError {
+    /// The platform's database.
     #[error("the platform's database failed")]
     Platform(#[from] DbError),
+    /// The registry.
     #[error("the instance could not be looked up")]
     Registry(#[from] RegistryError),
+    /// The client's database.
     #[error("the client's database failed")]
     Database(#[from] DatabaseError),
 }
@@ -75,7 +78,11 @@ async fn sweep_due(app: &Arc<App>) -> Result<(), DbError> {
     Ok(())
 }
 
-async fn sweep(app: &App, instance: InstanceId) -> Result<(), SweepError> {
+/// Sweeps one instance, due or not.
+///
+/// # Errors
+/// When a database fails; the next sweep makes it good.
+pub async fn sweep(app: &App, instance: InstanceId) -> Result<(), SweepError> {
     let Some(registered) = app.registered(instance).await? else {
         return Ok(());
     };

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Server, StreamEvent, TestInstance, read_stream};
+use crate::support::{Server, StreamEvent, TestInstance, model_at, read_stream};
 
 const RETURNS: &str =
     "# Returns\n\nUnworn items can be returned within 60 days of delivery for a full refund.";
@@ -233,4 +233,108 @@ async fn an_answer_is_metered_once_on_the_platforms_side_without_content() {
         .map(|day| day["messages"].as_i64().unwrap())
         .sum();
     assert_eq!(total, 1, "{usage}");
+}
+
+#[tokio::test]
+async fn hidden_sources_are_hidden_in_the_stream_in_its_replay_and_in_the_history() {
+    let server = Server::start().await;
+    let instance = TestInstance::active(&server, "Acme").await;
+    instance.add_text(&server, "Returns", RETURNS).await;
+    let hide = server
+        .client(&instance.key, Method::PUT, "/live-configuration")
+        .json(&json!({ "display": { "show_sources": false } }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(hide.status(), StatusCode::OK);
+    let (session, token) = instance.session(&server).await;
+    let path = format!("/sessions/{session}/messages");
+    let response = server
+        .visitor(&token, Method::POST, &path)
+        .json(&json!({ "content": "How many days do I have to return items?" }))
+        .send()
+        .await
+        .unwrap();
+    let live = read_stream(response, |_| false).await;
+    let message = live[0].data["messageId"].as_str().unwrap();
+    let stream = format!("/messages/{message}/stream");
+    let replay = server
+        .visitor(&token, Method::GET, &stream)
+        .send()
+        .await
+        .unwrap();
+    let replay = read_stream(replay, |_| false).await;
+    let ids = |events: &[StreamEvent]| -> Vec<_> {
+        let heads = events.iter().filter(|event| event.kind() != "text-delta");
+        heads.map(|event| event.id.clone()).collect()
+    };
+    assert_eq!(
+        ids(&live),
+        ids(&replay),
+        "the ids of a stream and of its replay are the same"
+    );
+    for events in [&live, &replay] {
+        assert!(events.iter().all(|event| event.kind() != "source-document"));
+    }
+    let history = server
+        .visitor(&token, Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
+    let history: Value = history.json().await.unwrap();
+    assert_eq!(history["data"][1]["sources"], json!([]));
+    let own = format!("/sessions/{session}/messages");
+    let own = server
+        .client(&instance.key, Method::GET, &own)
+        .send()
+        .await
+        .unwrap();
+    let own: Value = own.json().await.unwrap();
+    assert_eq!(own["data"][1]["sources"][0]["title"], "Returns", "{own}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_slow_to_its_first_word_is_not_taken_for_dead() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::create(&server, "Acme").await;
+    let id = instance
+        .add_model(&server, model_at(&fake.base_url(), "fake"))
+        .await;
+    // Longer than an answer without a sign of life is left alone, so a sweep comes by meanwhile.
+    let slow = server
+        .client(
+            &instance.key,
+            Method::PATCH,
+            &format!("/api-configurations/{id}"),
+        )
+        .json(&json!({ "model": "fake:delay=26000" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(slow.status(), StatusCode::OK);
+    let (session, token) = instance.session(&server).await;
+    let response = server
+        .visitor(
+            &token,
+            Method::POST,
+            &format!("/sessions/{session}/messages"),
+        )
+        .header("accept", "application/json")
+        .json(&json!({ "content": "hello" }))
+        .send();
+    let mut asked = std::pin::pin!(response);
+    let answer = loop {
+        tokio::select! {
+            answer = &mut asked => break answer.unwrap(),
+            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {
+                server.sweep_now(&instance.id).await;
+            }
+        }
+    };
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["message"]["finish_reason"], "stop", "{answer}");
+    assert!(
+        !answer["message"]["content"].as_str().unwrap().is_empty(),
+        "{answer}"
+    );
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
+use stoa_app::chat::sweep;
 use stoa_app::{App, Options, start};
 use stoa_domain::seal::MasterKeyRing;
 use stoa_domain::token::{Token, TokenKind};
@@ -74,6 +75,12 @@ impl Server {
     /// A second server on the same platform database.
     pub async fn replica(&self) -> Self {
         Self::on(self.database.again().await, |_| {}).await
+    }
+
+    /// Sweeps an instance now, whenever it is due.
+    pub async fn sweep_now(&self, instance: &str) {
+        let instance = instance.parse().expect("an id");
+        sweep::sweep(&self.app, instance).await.expect("swept");
     }
 
     /// Ends the server as SIGTERM would, and gives its platform database back.

@@ -1,0 +1,176 @@
+//! Keeping what has arrived: saved beside the stream, made final once, and counted.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use stoa_client_db::messages::{self, FinishedAnswer};
+
+use super::opening::Author;
+use super::{Ended, Writer};
+use crate::chat::event::Source;
+use crate::chat::replay::STALE_AFTER;
+use crate::database::DatabaseError;
+use crate::meter::Metered;
+
+/// How often a row shows that its writer lives while nothing new arrives: well within the time
+/// after which the sweep takes it for deserted, even when one save fails.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(STALE_AFTER.as_secs() / 4);
+/// How often making an answer final is tried, and how long apart.
+const FINISH_TRIES: u32 = 4;
+const FINISH_PAUSE: Duration = Duration::from_millis(700);
+
+impl Writer {
+    /// Makes the answer final, and counts it.
+    pub(super) async fn keep(
+        &self,
+        ended: &Ended,
+        by: &Author,
+        sources: &[Source],
+    ) -> Result<(), ()> {
+        let answer = self.finished_answer(ended, by, sources);
+        for attempt in 1..=FINISH_TRIES {
+            match self.finish_row(&answer).await {
+                Ok(()) => {
+                    self.meter(&answer, by).await;
+                    return Ok(());
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        attempt,
+                        code = error.code(),
+                        "an answer could not be made final"
+                    );
+                    tokio::time::sleep(FINISH_PAUSE * attempt).await;
+                }
+            }
+        }
+        Err(())
+    }
+
+    async fn finish_row(&self, answer: &FinishedAnswer) -> Result<(), DatabaseError> {
+        let connection = self.app.checkout(&self.registered).await?;
+        let changed = messages::finish(&connection, self.live.message(), answer).await?;
+        if !changed {
+            tracing::warn!(message = %self.live.message(), "the answer was final already");
+        }
+        Ok(())
+    }
+
+    fn finished_answer(&self, ended: &Ended, by: &Author, sources: &[Source]) -> FinishedAnswer {
+        FinishedAnswer {
+            content: self.live.text(),
+            reason: ended.reason,
+            error_code: ended
+                .failure
+                .as_ref()
+                .map(|failure| failure.code.to_owned()),
+            sources: stored(sources),
+            provider: by.provider.map(|provider| provider.as_str().to_owned()),
+            model: Some(by.model.clone()).filter(|model| !model.is_empty()),
+            api_configuration_id: by.configuration,
+            input_tokens: ended.input_tokens,
+            output_tokens: ended.output_tokens,
+            first_token_ms: ended.first_token.map(milliseconds),
+            total_ms: Some(milliseconds(self.started.elapsed())),
+            finished_at: self.app.clock().now(),
+        }
+    }
+
+    /// Counts the answer on the platform's side. What fails here is made good by the sweep, which
+    /// compares the client's answers with what was counted.
+    async fn meter(&self, answer: &FinishedAnswer, by: &Author) {
+        if answer.content.is_empty() {
+            return;
+        }
+        let metered = Metered {
+            instance: self.registered.id(),
+            message: self.live.message(),
+            model: by.model.clone(),
+            input_tokens: answer.input_tokens,
+            output_tokens: answer.output_tokens,
+            at: answer.finished_at,
+        };
+        if let Err(error) = self.app.meter().count(metered).await {
+            tracing::error!(%error, message = %self.live.message(), "an answer was not metered yet");
+        }
+    }
+}
+
+type Saving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Saves what has arrived, one save at a time, beside the stream and never in its way.
+pub(super) struct Saver<'a> {
+    writer: &'a Writer,
+    sources: &'a [Source],
+    running: Option<Saving<'a>>,
+    saved: usize,
+    saved_at: Instant,
+    sources_saved: bool,
+}
+
+impl<'a> Saver<'a> {
+    pub(super) fn new(writer: &'a Writer, sources: &'a [Source]) -> Self {
+        Self {
+            writer,
+            sources,
+            running: None,
+            saved: 0,
+            saved_at: Instant::now(),
+            sources_saved: sources.is_empty(),
+        }
+    }
+
+    /// Begins a save when there is something new, or it is time for a sign of life, and none is
+    /// running.
+    pub(super) fn begin(&mut self, written: usize) {
+        let is_due = written != self.saved || self.saved_at.elapsed() >= SIGN_OF_LIFE;
+        if self.running.is_some() || !is_due {
+            return;
+        }
+        (self.saved, self.saved_at) = (written, Instant::now());
+        let with_sources = !std::mem::replace(&mut self.sources_saved, true);
+        self.running = Some(Box::pin(save(
+            self.writer,
+            with_sources.then_some(self.sources),
+        )));
+    }
+
+    /// Resolves when a running save has ended; never while none runs.
+    pub(super) async fn saved(&mut self) {
+        match &mut self.running {
+            Some(running) => running.await,
+            None => std::future::pending().await,
+        }
+        self.running = None;
+    }
+}
+
+/// Saves what has arrived. A save that fails is made good by the next one.
+pub(super) async fn save(writer: &Writer, sources: Option<&[Source]>) {
+    if let Err(error) = write_row(writer, sources).await {
+        tracing::warn!(
+            code = error.code(),
+            "what has arrived of an answer could not be saved"
+        );
+    }
+}
+
+/// The sources go first: whoever follows the row takes its first text for a sign that they are there.
+async fn write_row(writer: &Writer, sources: Option<&[Source]>) -> Result<(), DatabaseError> {
+    let connection = writer.app.checkout(&writer.registered).await?;
+    let now = writer.app.clock().now();
+    if let Some(sources) = sources {
+        messages::set_sources(&connection, writer.live.message(), &stored(sources), now).await?;
+    }
+    messages::save_partial(&connection, writer.live.message(), &writer.live.text(), now).await?;
+    Ok(())
+}
+
+fn stored(sources: &[Source]) -> Value {
+    serde_json::to_value(sources).unwrap_or_else(|_| Value::Array(Vec::new()))
+}
+
+fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
