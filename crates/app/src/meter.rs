@@ -113,7 +113,7 @@ pub fn event(metered: &Metered) -> UsageEvent {
         kind: UsageKind::Answer,
         occurred_at: metered.at,
         model: metered.model.clone(),
-        input_tokens: metered.input_tokens.unwrap_or_default(),
-        output_tokens: metered.output_tokens.unwrap_or_default(),
+        input_tokens: metered.input_tokens,
+        output_tokens: metered.output_tokens,
     }
 }

@@ -179,8 +179,9 @@ CREATE TABLE stoa_platform.usage_events (
     occurred_at   timestamptz NOT NULL,
     recorded_at   timestamptz NOT NULL,
     model         text        NOT NULL,
-    input_tokens  bigint      NOT NULL CHECK (input_tokens >= 0),
-    output_tokens bigint      NOT NULL CHECK (output_tokens >= 0),
+    -- Null where the provider did not say.
+    input_tokens  bigint      CHECK (input_tokens >= 0),
+    output_tokens bigint      CHECK (output_tokens >= 0),
     CONSTRAINT usage_events_event_taken PRIMARY KEY (instance_id, message_id, kind)
 );
 

@@ -30,10 +30,10 @@ pub struct UsageEvent {
     pub occurred_at: DateTime<Utc>,
     /// The model that answered.
     pub model: String,
-    /// What it read.
-    pub input_tokens: i64,
-    /// What it wrote.
-    pub output_tokens: i64,
+    /// What it read, if the provider said: unknown is not none.
+    pub input_tokens: Option<i64>,
+    /// What it wrote, if the provider said.
+    pub output_tokens: Option<i64>,
 }
 
 /// A day's sum; the day is UTC's.
@@ -43,9 +43,9 @@ pub struct UsageDay {
     pub day: NaiveDate,
     /// Answered messages.
     pub messages: i64,
-    /// Tokens read.
+    /// Tokens read, where the provider said.
     pub input_tokens: i64,
-    /// Tokens written.
+    /// Tokens written, where the provider said.
     pub output_tokens: i64,
 }
 
@@ -82,8 +82,8 @@ pub async fn record(
         &kinds,
         &times,
         &models,
-        &input,
-        &output,
+        &input as &[Option<i64>],
+        &output as &[Option<i64>],
         now,
     )
     .execute(connection)
@@ -104,7 +104,8 @@ pub async fn sum_by_day(
     Ok(query_as!(
         UsageDay,
         r#"SELECT (occurred_at AT TIME ZONE 'UTC')::date AS "day!", count(*) AS "messages!",
-                  sum(input_tokens)::bigint AS "input_tokens!", sum(output_tokens)::bigint AS "output_tokens!"
+                  coalesce(sum(input_tokens), 0)::bigint AS "input_tokens!",
+                  coalesce(sum(output_tokens), 0)::bigint AS "output_tokens!"
            FROM stoa_platform.usage_events
            WHERE instance_id = $1
              AND occurred_at >= $2::date::timestamp AT TIME ZONE 'UTC'

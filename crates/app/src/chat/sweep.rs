@@ -1,8 +1,9 @@
 //! Mending what a crash left: answers without a writer are made final as they stand, and finished
 //! ones that were not counted are counted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use stoa_client_db::PageRequest;
@@ -20,8 +21,10 @@ use crate::registry::{Registered, RegistryError};
 
 /// How often due instances are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How many instances are swept in one look.
-const IN_ONE_LOOK: i64 = 50;
+/// How many instances are looked at in one go: more than can have failing databases at once.
+const IN_ONE_LOOK: i64 = 1_000;
+/// How long an instance whose sweep failed is left alone.
+const REST: Duration = Duration::from_secs(60);
 /// One instance is swept at most so often, and until well after its last answer can have ended:
 /// an answer takes at most ten minutes.
 const RULE: SweepRule = SweepRule {
@@ -49,8 +52,9 @@ pub enum SweepError {
 
 /// Sweeps until shutdown, beginning at once: what a crash left is mended by the next start.
 pub async fn run(app: Arc<App>) {
+    let mut resting = Resting::default();
     loop {
-        if let Err(error) = sweep_due(&app).await {
+        if let Err(error) = sweep_due(&app, &mut resting).await {
             tracing::error!(%error, "no instance could be swept");
         }
         tokio::select! {
@@ -60,7 +64,18 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-async fn sweep_due(app: &Arc<App>) -> Result<(), DbError> {
+/// Instances whose sweep failed, and since when: they are still due, and tried again after a rest.
+#[derive(Default)]
+struct Resting(HashMap<InstanceId, Instant>);
+
+impl Resting {
+    fn is_resting(&mut self, instance: InstanceId) -> bool {
+        self.0.retain(|_, since| since.elapsed() < REST);
+        self.0.contains_key(&instance)
+    }
+}
+
+async fn sweep_due(app: &Arc<App>, resting: &mut Resting) -> Result<(), DbError> {
     let due = {
         let mut connection = app.platform().acquire().await?;
         instances::due_for_sweep(&mut connection, RULE, app.clock().now(), IN_ONE_LOOK).await?
@@ -69,11 +84,19 @@ async fn sweep_due(app: &Arc<App>) -> Result<(), DbError> {
         if app.shutdown().is_cancelled() {
             break;
         }
-        if let Err(error) = sweep(app, instance).await {
-            tracing::warn!(%instance, %error, "an instance was not swept; it is tried again");
+        if resting.is_resting(instance) {
+            continue;
         }
-        let mut connection = app.platform().acquire().await?;
-        instances::mark_swept(&mut connection, instance, app.clock().now()).await?;
+        match sweep(app, instance).await {
+            Ok(()) => {
+                let mut connection = app.platform().acquire().await?;
+                instances::mark_swept(&mut connection, instance, app.clock().now()).await?;
+            }
+            Err(error) => {
+                tracing::warn!(%instance, %error, "an instance was not swept; it is tried again");
+                resting.0.insert(instance, Instant::now());
+            }
+        }
     }
     Ok(())
 }

@@ -15,8 +15,8 @@ fn event(ground: &Ground, instance: InstanceId, at: DateTime<Utc>) -> UsageEvent
         kind: UsageKind::Answer,
         occurred_at: at,
         model: "gpt-x".to_owned(),
-        input_tokens: 100,
-        output_tokens: 20,
+        input_tokens: Some(100),
+        output_tokens: Some(20),
     }
 }
 
