@@ -44,9 +44,9 @@ const BODY_BYTES: usize = 512 * 1024;
 pub fn router(app: &Arc<App>) -> Router {
     let missing = assets::Assets::missing(&pages::ASSETS);
     if !missing.is_empty() {
-        tracing::warn!(
+        tracing::info!(
             ?missing,
-            "this build lacks scripts or styles; pages will look bare"
+            "built without scripts and styles; pages look bare"
         );
     }
     let (router, document, _) = all_routes().build();

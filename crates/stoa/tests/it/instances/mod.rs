@@ -3,6 +3,7 @@
 mod bad_input;
 mod idempotency;
 mod life;
+mod provisioning;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -40,4 +41,17 @@ async fn get(server: &Server, path: &str) -> Value {
 
 fn named(name: &str) -> Value {
     json!({ "name": name, "admin_email": "ada@example.com" })
+}
+
+/// Whether somebody may sign in to the database at this address.
+async fn reachable(url: &str) -> bool {
+    use secrecy::SecretString;
+    use stoa_platform_db::PlatformDb;
+    match PlatformDb::connect(&SecretString::from(url.to_owned()), 1).await {
+        Ok(database) => {
+            database.close().await;
+            true
+        }
+        Err(_) => false,
+    }
 }
