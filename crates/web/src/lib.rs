@@ -98,6 +98,9 @@ fn all_routes() -> Routes {
             "/assets/{name}",
             get(assets::serve),
         );
+    let routes = openapi::PATHS.into_iter().fold(routes, |routes, path| {
+        routes.declare(Policy::Public, Method::GET, path)
+    });
     let features = [
         api_configurations::add,
         chat::add,

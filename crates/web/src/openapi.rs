@@ -9,6 +9,8 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
+use crate::pages::api_docs::ApiDocs;
+
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -50,16 +52,23 @@ pub(crate) fn beginning() -> OpenApi {
     document
 }
 
-/// Serves the finished document.
+/// Where the document is, for programs and for people.
+pub(crate) const PATHS: [&str; 2] = ["/openapi.json", "/api/docs"];
+
+/// Serves the finished document, and the page to read it. Both are made once.
 pub(crate) fn serve(router: Router<Arc<App>>, document: &OpenApi) -> Router<Arc<App>> {
     let json: Arc<str> = document.to_json().unwrap_or_default().into();
-    router.route(
-        "/openapi.json",
-        get(move || async move {
-            (
-                [(axum::http::header::CONTENT_TYPE, "application/json")],
-                json.to_string(),
-            )
-        }),
-    )
+    let page = Arc::new(ApiDocs::of(document));
+    let [for_programs, for_people] = PATHS;
+    router
+        .route(
+            for_programs,
+            get(move || async move {
+                (
+                    [(axum::http::header::CONTENT_TYPE, "application/json")],
+                    json.to_string(),
+                )
+            }),
+        )
+        .route(for_people, get(move || async move { page.respond() }))
 }

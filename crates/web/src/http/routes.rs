@@ -92,6 +92,16 @@ impl Routes {
         self
     }
 
+    /// Declares what is served beside this router, such as the finished document itself.
+    pub(crate) fn declare(mut self, policy: Policy, method: Method, path: &str) -> Self {
+        self.table.push(Route {
+            method,
+            path: path.to_owned(),
+            policy,
+        });
+        self
+    }
+
     /// The router, the document and the table.
     pub(crate) fn build(self) -> (Router<Arc<App>>, utoipa::openapi::OpenApi, Vec<Route>) {
         let (documented, document) = self.documented.split_for_parts();

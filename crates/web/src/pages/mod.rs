@@ -3,6 +3,7 @@
 //! A page is a struct with a template of the same name. Whatever goes wrong on the way to one is a
 //! [`error::PageError`], shown as a page too.
 
+pub(crate) mod api_docs;
 mod browser;
 mod chat;
 mod console;
