@@ -28,6 +28,8 @@ pub(crate) struct Incoming {
     body: Body,
     decoder: SseDecoder,
     parts: VecDeque<Part>,
+    /// The model as it was named last; most providers name it with every token.
+    model: Option<String>,
     /// What ends the answer once the parts before it have been taken.
     failure: Option<AiError>,
     alarm: Pin<Box<Sleep>>,
@@ -69,6 +71,7 @@ impl Incoming {
             decoder: SseDecoder::new(limits.line_bytes, limits.event_bytes),
             body: Box::pin(response.bytes_stream()),
             parts: VecDeque::new(),
+            model: None,
             failure: None,
             alarm: Box::pin(sleep_until(due)),
             started,
@@ -136,8 +139,24 @@ impl Incoming {
         self.seen_event = true;
         let mut parts = Vec::new();
         let decoded = self.wire.decode(event, &mut parts);
-        self.parts.extend(parts);
+        for part in parts {
+            self.add(part);
+        }
         decoded
+    }
+
+    /// Tokens that came together go on together: each step wakes whoever listens.
+    fn add(&mut self, part: Part) {
+        match (part, self.parts.back_mut()) {
+            (Part::Text(more), Some(Part::Text(text))) => text.push_str(&more),
+            (Part::Model(name), _) if self.model.as_ref() == Some(&name) => {}
+            (part, _) => {
+                if let Part::Model(name) = &part {
+                    self.model = Some(name.clone());
+                }
+                self.parts.push_back(part);
+            }
+        }
     }
 
     fn take_part(
