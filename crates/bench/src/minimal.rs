@@ -33,7 +33,7 @@ use crate::ground::Ground;
 use crate::process::{self, Process};
 
 /// The database of its own.
-const DATABASE: &str = "minimal";
+pub(crate) const DATABASE: &str = "minimal";
 /// Its address goes by the environment, since anybody sees arguments.
 const DATABASE_VARIABLE: &str = "STOA_BENCH_MINIMAL_DATABASE";
 
@@ -256,10 +256,10 @@ impl Minimal {
         }
         Ok(begun)
     }
+}
 
-    /// How many messages it has stored.
-    pub(crate) async fn stored(&self) -> Result<i64> {
-        let count = "SELECT count(*) FROM messages WHERE content <> ''";
-        Ok(self.database.query_one(count, &[]).await?.get(0))
-    }
+/// How many messages all handlers together have stored.
+pub(crate) async fn stored(database: &tokio_postgres::Client) -> Result<i64> {
+    let count = "SELECT count(*) FROM messages WHERE content <> ''";
+    Ok(database.query_one(count, &[]).await?.get(0))
 }

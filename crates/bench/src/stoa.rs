@@ -4,13 +4,15 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use chrono::Days;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use stoa_domain::seal::MasterKeyRing;
 use stoa_domain::token::{Token, TokenKind};
 use stoa_domain::{ApiTokenId, Clock, Random};
-use stoa_platform_db::PlatformDb;
 use stoa_platform_db::api_tokens::{self, ApiTokenScope, NewApiToken};
+use stoa_platform_db::instances::{self, Filter as InstanceFilter};
+use stoa_platform_db::{PlatformDb, usage_events};
 use tokio::process::Command;
 
 use crate::client::{Conversation, Http};
@@ -59,6 +61,23 @@ impl Platform {
 
     pub(crate) fn keys(&self) -> Result<MasterKeyRing> {
         Ok(MasterKeyRing::parse(&self.keys)?)
+    }
+
+    /// How many answers have been metered, for all instances.
+    pub(crate) async fn metered(&self) -> Result<i64> {
+        let instances = InstanceFilter {
+            limit: 100,
+            ..InstanceFilter::default()
+        };
+        let today = Clock::system().now().date_naive();
+        let (from, to) = (today - Days::new(1), today + Days::new(1));
+        let mut connection = self.db.acquire().await?;
+        let mut sum = 0;
+        for instance in instances::list(&mut connection, &instances).await? {
+            let days = usage_events::sum_by_day(&mut connection, instance.id, from, to).await?;
+            sum += days.iter().map(|day| day.messages).sum::<i64>();
+        }
+        Ok(sum)
     }
 
     async fn token(&self) -> Result<Token> {

@@ -1,7 +1,8 @@
 //! How many chats a second Stoa answers, over the least that a saved chat takes.
 //!
-//! The provider answers at once, so the processors are the bound, which all processes share: what
-//! is counted is the processor time that a chat takes in all of them.
+//! The provider answers as fast as it is read, so the processors, which all processes share, and the
+//! disk are the bound. Stoa holds a few connections to each client's database, so it is asked for
+//! one client, beside a handler with as many connections, and for several.
 
 use std::time::Duration;
 
@@ -15,15 +16,37 @@ use crate::measured::{Pairs, Sample};
 use crate::minimal::Minimal;
 use crate::process::{seconds_of, seconds_of_family};
 use crate::report::{Report, milliseconds};
-use crate::stoa::{Platform, Stoa};
+use crate::stoa::{Instance, Platform, Stoa};
 
-/// How many connections to its database the minimal handler has. More did not make it faster.
-const CONNECTIONS: usize = 16;
+/// How many connections Stoa holds to one client's database at most.
+const CONNECTIONS: usize = 5;
+/// How many clients there are where there are several.
+const CLIENTS: usize = 8;
 
-/// Ways in which the provider's tokens come.
-const WAYS: [(&str, &str); 2] = [
-    ("tokens all at once", ""),
-    ("token by token, 2.5 ms apart", "rate=400"),
+/// What is asked, and of how many.
+struct Way {
+    name: &'static str,
+    /// The fake's.
+    behaviour: &'static str,
+    clients: usize,
+}
+
+const WAYS: [Way; 3] = [
+    Way {
+        name: "one client, tokens all at once",
+        behaviour: "",
+        clients: 1,
+    },
+    Way {
+        name: "8 clients, tokens all at once",
+        behaviour: "",
+        clients: CLIENTS,
+    },
+    Way {
+        name: "8 clients, a token every millisecond",
+        behaviour: "rate=1000",
+        clients: CLIENTS,
+    },
 ];
 
 /// What a chat took in one turn.
@@ -41,19 +64,23 @@ pub(crate) async fn measure(ground: &Ground, amount: Amount, report: &mut Report
     let fake = Fake::start().await?;
     let platform = Platform::create(ground, "chats").await?;
     let stoa = Stoa::start(ground, &platform, &http).await?;
-    let instance = stoa.instance(&platform, &fake, &http).await?;
-    let minimal = Minimal::start(ground, &fake, CONNECTIONS).await?;
+    let mut instances = Vec::new();
+    for _ in 0..CLIENTS {
+        instances.push(stoa.instance(&platform, &fake, &http).await?);
+    }
     let meter = Meter {
         ground,
         http: &http,
         amount,
     };
-    for (name, behaviour) in WAYS {
-        fake.behave(&http, behaviour).await?;
+    for way in &WAYS {
+        fake.behave(&http, way.behaviour).await?;
+        let minimal = Minimal::start(ground, &fake, CONNECTIONS * way.clients).await?;
+        let clients = instances.get(..way.clients).unwrap_or_default();
         let (mut turns, mut direct) = (Vec::new(), Vec::new());
         // The first turn warms connections, plans and caches, and is not counted.
         for round in 0..=amount.rounds {
-            let asked = instance.conversations(&http, amount.conversations).await?;
+            let asked = conversations(clients, &http, amount.conversations).await?;
             let above = meter.turn(stoa.process.id()?, asked).await?;
             let asked = minimal.conversations(amount.conversations).await?;
             let below = meter.turn(minimal.process.id()?, asked).await?;
@@ -65,18 +92,43 @@ pub(crate) async fn measure(ground: &Ground, amount: Amount, report: &mut Report
             }
         }
         report.section(
-            &format!("Chats at 64 at once, {name}: Stoa over a minimal saved chat"),
+            &format!(
+                "Chats at 64 at once, {}: Stoa over a minimal saved chat with {} connections",
+                way.name,
+                CONNECTIONS * way.clients
+            ),
             ["Stoa", "minimal"],
         );
         say(&turns, &direct, report);
+        minimal.process.stop().await?;
     }
     let asked = amount.conversations * amount.turns * (amount.rounds + 1) * WAYS.len();
+    let asked = i64::try_from(asked)?;
+    let kept = ground.connect(crate::minimal::DATABASE).await?;
+    let kept = crate::minimal::stored(&kept).await?;
     ensure!(
-        usize::try_from(minimal.stored().await?)? == 2 * asked,
-        "the minimal handler has lost messages"
+        kept == 2 * asked,
+        "the minimal handler has kept {kept} messages of {asked} chats"
     );
-    minimal.process.stop().await?;
+    let metered = platform.metered().await?;
+    ensure!(
+        metered == asked,
+        "Stoa has metered {metered} of {asked} chats"
+    );
     stoa.process.stop().await
+}
+
+/// New conversations, so that all clients are talked to all the time.
+async fn conversations(
+    clients: &[Instance],
+    http: &Http,
+    count: usize,
+) -> Result<Vec<Conversation>> {
+    let mut begun = Vec::with_capacity(count);
+    for client in clients.iter().cycle().take(count) {
+        begun.extend(client.conversations(http, 1).await?);
+    }
+    Ok(begun)
 }
 
 struct Meter<'a> {
