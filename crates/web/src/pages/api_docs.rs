@@ -43,13 +43,13 @@ impl ApiDocs {
         let tags = document.tags.iter().flatten();
         let groups = tags.map(|tag| Group {
             name: tag.name.clone(),
-            description: tag.description.clone().unwrap_or_default(),
+            description: plain(tag.description.as_deref()),
             calls: calls(document, &tag.name),
         });
         Self {
             assets: Assets,
             platform_name: PLATFORM_NAME,
-            description: document.info.description.clone().unwrap_or_default(),
+            description: plain(document.info.description.as_deref()),
             groups: groups.collect(),
         }
     }
@@ -96,10 +96,15 @@ fn call(method: &'static str, path: &str, operation: &Operation) -> Call {
     Call {
         method,
         path: path.to_owned(),
-        summary: operation.summary.clone().unwrap_or_default(),
+        summary: plain(operation.summary.as_deref()),
         body: body(operation),
         answers: statuses.join(", "),
     }
+}
+
+/// A text of the document without the marks of Markdown that it uses.
+fn plain(text: Option<&str>) -> String {
+    text.unwrap_or_default().replace('`', "")
 }
 
 /// The names of what a call takes, each with its media type.

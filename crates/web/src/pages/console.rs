@@ -31,7 +31,6 @@ struct Page {
     database_label: &'static str,
     database_facts: Vec<Fact>,
     hosted_chat_url: String,
-    snippet: String,
 }
 
 struct Step {
@@ -55,7 +54,6 @@ pub(super) async fn show(
         address.set_path(&path);
         address.to_string()
     };
-    let widget = at(&settings.public_url, format!("/widget/{}.js", row.id));
     let nonce = Nonce::new(app.random());
     let page = Page {
         assets: Assets,
@@ -71,7 +69,6 @@ pub(super) async fn show(
         database_label: database_label(row.database.state),
         database_facts: facts(row),
         hosted_chat_url: at(&settings.chat_url, format!("/chat/{}", row.slug)),
-        snippet: format!("<script async src=\"{widget}\"></script>"),
     };
     Ok(headers::console(StatusCode::OK, &nonce, &page)?)
 }
@@ -123,7 +120,7 @@ fn steps(progress: Progress) -> Vec<Step> {
         ),
         step(
             "Put it on your site",
-            "Allow your site's address and add the line below.",
+            "Link to the chat's own page, and allow your site's address.",
             progress.site,
         ),
     ]
