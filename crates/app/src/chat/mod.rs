@@ -102,7 +102,11 @@ pub async fn ask(
             let live = live_or_stored(app, &registered, *message).await?;
             opened(&live, Cursor::default()).await.map(Asked::Answer)
         }
-        TurnStart::New { history, .. } => {
+        TurnStart::New {
+            history,
+            has_passages,
+            ..
+        } => {
             let live = LiveAnswer::new(answer, session);
             let listener = live.listen(Cursor::default());
             let writer = Writer {
@@ -112,6 +116,7 @@ pub async fn ask(
                 live: Arc::clone(&live),
                 question: question.content,
                 history,
+                has_passages,
                 created_at,
                 started,
             };

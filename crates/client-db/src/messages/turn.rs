@@ -45,6 +45,8 @@ pub enum TurnStart {
         end_user: Option<EndUserId>,
         /// The messages before this one, oldest first, the empty ones left out.
         history: Vec<HistoryMessage>,
+        /// Whether there are passages that could be searched.
+        has_passages: bool,
     },
     /// The message is stored, and a person answers this conversation: there is no bot's answer.
     HandedOver {
@@ -127,7 +129,12 @@ pub async fn begin_turn(
             content: item.content,
         });
     }
-    Ok(Some(TurnStart::New { end_user, history }))
+    let has_passages = column(row, "has_passages")?;
+    Ok(Some(TurnStart::New {
+        end_user,
+        history,
+        has_passages,
+    }))
 }
 
 #[derive(Deserialize)]
@@ -204,6 +211,7 @@ WITH session AS (
 )
 SELECT session.status AS session_status, session.end_user_id,
        question.id AS user_message_id, question.answer_id, history.said AS history,
+       EXISTS (SELECT FROM stoa.document_chunks) AS has_passages,
        earlier.id, earlier.session_id, earlier.role, earlier.state, earlier.content,
        earlier.finish_reason, earlier.error_code, earlier.sources, earlier.provider, earlier.model,
        earlier.api_configuration_id, earlier.input_tokens, earlier.output_tokens,

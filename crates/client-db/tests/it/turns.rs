@@ -69,7 +69,8 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
         start,
         Some(TurnStart::New {
             end_user: None,
-            history: vec![]
+            history: vec![],
+            has_passages: false,
         })
     );
     let stored = messages::find(&connection, session, answer)

@@ -43,6 +43,7 @@ pub(super) struct Writer {
     pub(super) live: Arc<LiveAnswer>,
     pub(super) question: String,
     pub(super) history: Vec<HistoryMessage>,
+    pub(super) has_passages: bool,
     pub(super) created_at: DateTime<Utc>,
     pub(super) started: Instant,
 }

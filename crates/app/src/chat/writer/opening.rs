@@ -56,6 +56,9 @@ impl Writer {
     }
 
     async fn find_sources(&self) -> Result<Vec<Source>, DatabaseError> {
+        if !self.has_passages {
+            return Ok(Vec::new());
+        }
         let instructions = &self.contents.instructions;
         let top_k = u16::from(instructions.top_k);
         let hits = retrieval::find(
