@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 /// How long a process may take to start, and to end when asked to.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The kernel counts a process's time in hundredths of a second, whatever its own clock.
+/// Time in `/proc/PID/stat` is in hundredths of a second, whatever the kernel's own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A running server. Killed when dropped.
@@ -93,14 +93,26 @@ fn program(command: &Command) -> &OsStr {
     command.as_std().get_program()
 }
 
-/// Seconds of processor time that a process and its ended children have used.
+/// Seconds of processor time that a process has used, with all its threads.
+///
+/// Counted by the scheduler in nanoseconds. `stat` rounds each process down to a hundredth of a
+/// second, which is more than one of PostgreSQL's many processes uses in a short turn.
 pub(crate) fn seconds_of(process: u32) -> Result<f64> {
-    Ok(Stat::read(process)?.seconds)
+    let mut sum = 0.0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread that has just ended cannot be read.
+        let Ok(text) = std::fs::read_to_string(thread?.path().join("schedstat")) else {
+            continue;
+        };
+        let nanoseconds = text.split(' ').next().context("nothing in schedstat")?;
+        sum += nanoseconds.parse::<f64>()? / 1e9;
+    }
+    Ok(sum)
 }
 
-/// The same for a process with all its children, for PostgreSQL.
+/// The same for a process with all its children, those that have ended included, for PostgreSQL.
 pub(crate) fn seconds_of_family(parent: u32) -> Result<f64> {
-    let mut sum = seconds_of(parent)?;
+    let mut sum = seconds_of(parent)? + Stat::read(parent)?.ended_children;
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -110,7 +122,7 @@ pub(crate) fn seconds_of_family(parent: u32) -> Result<f64> {
         if let Ok(stat) = Stat::read(process)
             && stat.parent == parent
         {
-            sum += stat.seconds;
+            sum += seconds_of(process).unwrap_or_default();
         }
     }
     Ok(sum)
@@ -118,7 +130,8 @@ pub(crate) fn seconds_of_family(parent: u32) -> Result<f64> {
 
 struct Stat {
     parent: u32,
-    seconds: f64,
+    /// Seconds.
+    ended_children: f64,
 }
 
 impl Stat {
@@ -127,14 +140,11 @@ impl Stat {
         // The name stands in parentheses and may hold spaces; see proc(5) for the rest.
         let fields = text.rsplit_once(')').map(|(_, fields)| fields);
         let fields: Vec<&str> = fields.unwrap_or_default().split_whitespace().collect();
-        let number = |index: usize| -> Result<f64> {
-            let field = fields.get(index).context("too few fields")?;
-            Ok(field.parse()?)
-        };
-        let ticks = number(11)? + number(12)? + number(13)? + number(14)?;
+        let field = |index: usize| fields.get(index).context("too few fields in stat");
+        let ticks = field(13)?.parse::<f64>()? + field(14)?.parse::<f64>()?;
         Ok(Self {
-            parent: fields.get(1).context("too few fields")?.parse()?,
-            seconds: ticks / TICKS_PER_SECOND,
+            parent: field(1)?.parse()?,
+            ended_children: ticks / TICKS_PER_SECOND,
         })
     }
 }

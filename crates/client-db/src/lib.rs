@@ -1,11 +1,11 @@
 //! One client's database: how it is checked, reached, brought up to date and asked.
 //!
 //! A client's database is neither ours nor trusted. It may sit behind a transaction pooler, so
-//! statements are unnamed and typed (`query_typed`; where nothing is in between, those of every
-//! turn are kept prepared), work of several statements is inside an
-//! explicit transaction, and nothing outlives it: no `SET`, no `LISTEN`, no session locks. It may
-//! be hostile, so connections go through `stoa_outbound`, every answer is bounded in bytes, rows
-//! and time, and what it says is data to be checked.
+//! statements are unnamed and typed (`query_typed`), work of several statements is inside an
+//! explicit transaction, and nothing outlives it: no `SET`, no `LISTEN`, no session locks. The one
+//! exception is the statements of a turn, kept prepared where nothing is in between. It may be
+//! hostile, so connections go through `stoa_outbound`, every answer is bounded in bytes, rows and
+//! time, and what it says is data to be checked.
 //!
 //! Query functions borrow a [`ClientConnection`]; a [`Transaction`] is one too.
 

@@ -1,8 +1,10 @@
 //! How many chats a second Stoa answers, over the least that a saved chat takes.
 //!
-//! The provider answers as fast as it is read, so the processors, which all processes share, and the
-//! disk are the bound. Stoa holds a few connections to each client's database, so it is asked for
-//! one client, beside a handler with as many connections, and for several.
+//! Where the provider's tokens come all at once, the processors, which all processes share, and the
+//! disk are the bound. Where they come at a pace, the pace is one too: what the client gets from the
+//! fake directly is the most that anybody can, and a counterpart near it makes the ratio look better
+//! than it is. Stoa holds a few connections to each client's database, so it is asked for one
+//! client, beside a handler with as many connections, and for several.
 
 use std::time::Duration;
 
