@@ -14,6 +14,7 @@ mod content;
 mod crash;
 mod five_steps;
 mod instances;
+mod logs;
 mod openapi;
 mod pages;
 mod policies;

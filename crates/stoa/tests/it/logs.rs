@@ -1,0 +1,92 @@
+//! What the program logs holds no secret and nothing that people say, even when it logs a lot.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use stoa_fake_ai::FakeAi;
+use stoa_platform_db::testing::cluster_url;
+
+use crate::serving::{Serving, on_empty_database};
+use crate::support::{Caller, TestInstance, model_at, read_stream};
+
+#[tokio::test]
+async fn secrets_and_conversations_are_not_logged() {
+    let fake = FakeAi::start().await.unwrap();
+    let program = on_empty_database()
+        .await
+        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
+        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8")
+        .with("RUST_LOG", "debug,sqlx=info");
+    let (serving, program) = Serving::start(program, &["serve"]);
+    let token = program.run(&["token", "create", "--name", "tests", "--json"]);
+    let token: Value = serde_json::from_str(&token.stdout).unwrap();
+    let token = token["token"].as_str().unwrap().to_owned();
+    let server = Caller::new(format!("http://{}", serving.address), token.clone());
+
+    let instance = TestInstance::create(&server, "Acme").await;
+    let model = model_at(&fake.base_url(), "fake");
+    let model = instance.add_model(&server, model).await;
+    instance
+        .add_text(&server, "Pangolins", "The quokka sleeps at noon.")
+        .await;
+    let (session, visitor) = instance.session(&server).await;
+    let ask = || {
+        server
+            .visitor(
+                &visitor,
+                Method::POST,
+                &format!("/sessions/{session}/messages"),
+            )
+            .json(&json!({ "content": "Where is the narwhal?" }))
+            .send()
+    };
+    read_stream(ask().await.unwrap(), |_| false).await;
+    // A failure is logged in more words than a success.
+    let broken = server
+        .client(
+            &instance.key,
+            Method::PATCH,
+            &format!("/api-configurations/{model}"),
+        )
+        .json(&json!({ "model": "fake:error=401" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(broken.status(), StatusCode::OK);
+    assert_eq!(ask().await.unwrap().status(), StatusCode::BAD_GATEWAY);
+    let wrong = server
+        .client(&instance.key, Method::POST, "/database/check")
+        .json(&json!({ "url": "postgres://ada:hunter2secret@127.0.0.1:1/acme" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(wrong.status(), StatusCode::OK);
+    let database = instance.created["env"]["CLIENT_DATABASE_URL"]
+        .as_str()
+        .unwrap();
+    let password = database
+        .split(':')
+        .nth(2)
+        .and_then(|rest| rest.split('@').next())
+        .unwrap()
+        .to_owned();
+    let setup = instance.created["admin"]["setup_url"].as_str().unwrap();
+    let link = setup.split("token=").nth(1).unwrap().to_owned();
+
+    let (_, log, _) = serving.end_by(rustix::process::Signal::TERM);
+    assert!(log.contains("\"level\":\"DEBUG\""), "much was logged");
+    let secrets = [
+        "sk-test-0123456789abcdef",
+        "hunter2secret",
+        "narwhal",
+        "quokka",
+        password.as_str(),
+        link.as_str(),
+        token.as_str(),
+        instance.key.as_str(),
+        visitor.as_str(),
+    ];
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a secret was logged");
+    }
+}
