@@ -34,9 +34,6 @@ pub enum ChatError {
     /// Too many answers are being written for this instance.
     #[error("too many answers are being written at once")]
     Busy,
-    /// The process is shutting down.
-    #[error("this server is restarting")]
-    ShuttingDown,
     /// Nobody could answer.
     #[error("no answer could be had")]
     NoAnswer(Failure),
@@ -121,7 +118,6 @@ impl ChatError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy => Some(Duration::from_secs(2)),
-            Self::ShuttingDown => Some(Duration::from_secs(1)),
             Self::Database(error) => error.retry_after(),
             _ => None,
         }

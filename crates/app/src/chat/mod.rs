@@ -19,7 +19,7 @@ use std::time::Instant;
 
 pub use stoa_client_db::messages::Message;
 use stoa_client_db::messages::{self, NewTurn, TurnStart};
-use stoa_domain::{InstanceStatus, MessageId, MessageState, SessionId};
+use stoa_domain::{InstanceId, InstanceStatus, MessageId, MessageState, SessionId};
 
 pub use error::ChatError;
 pub use replay::stored_sources;
@@ -222,10 +222,12 @@ fn checked(content: &str) -> Result<&str, ChatError> {
 
 /// The visitor's instance, if it answers anybody.
 async fn active(app: &App, visitor: &Visitor) -> Result<Arc<Registered>, ChatError> {
-    let registered = app
-        .registered(visitor.instance())
-        .await?
-        .ok_or(ChatError::NotFound)?;
+    active_instance(app, visitor.instance()).await
+}
+
+/// An instance, if it answers anybody.
+async fn active_instance(app: &App, id: InstanceId) -> Result<Arc<Registered>, ChatError> {
+    let registered = app.registered(id).await?.ok_or(ChatError::NotFound)?;
     match registered.status() {
         InstanceStatus::Active => Ok(registered),
         InstanceStatus::Suspended => Err(ChatError::Suspended),

@@ -8,9 +8,9 @@ use stoa_client_db::messages::{self, Message};
 use stoa_client_db::sessions::{self, NewSession, Session};
 use stoa_client_db::{ClientConnection, Page, PageRequest};
 use stoa_domain::token::SessionToken;
-use stoa_domain::{EndUserId, InstanceId, InstanceStatus, MessageId, SessionId};
+use stoa_domain::{EndUserId, InstanceId, MessageId, SessionId};
 
-use super::{ChatError, ShownSources, active};
+use super::{ChatError, ShownSources, active, active_instance};
 use crate::App;
 use crate::access::Visitor;
 
@@ -44,14 +44,7 @@ pub async fn begin(
     instance: InstanceId,
     begin: Begin,
 ) -> Result<(Session, SessionToken), ChatError> {
-    let registered = app.registered(instance).await?.ok_or(ChatError::NotFound)?;
-    match registered.status() {
-        InstanceStatus::Active => {}
-        InstanceStatus::Suspended => return Err(ChatError::Suspended),
-        InstanceStatus::AwaitingSetup | InstanceStatus::Deleting => {
-            return Err(ChatError::NotActive);
-        }
-    }
+    let registered = active_instance(app, instance).await?;
     let token = SessionToken::issue(instance, app.random());
     let now = app.clock().now();
     let connection = app.checkout(&registered).await?;

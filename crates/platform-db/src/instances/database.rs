@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, query, query_scalar};
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId};
 
+use super::announce;
 use crate::DbError;
-use crate::signals::{self, Signal};
 
 /// What was seen of a client's database, to show; none of it opens anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,12 +73,7 @@ pub async fn set_database(
     )
     .fetch_optional(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        u64::from(generation.is_some()),
-        Signal::InstanceChanged(id),
-    )
-    .await?;
+    announce(connection, id, u64::from(generation.is_some())).await?;
     Ok(generation)
 }
 
@@ -105,12 +100,7 @@ pub async fn set_database_state(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Notes what was seen of a database, after a migration for example. The host stays that of the
@@ -137,12 +127,7 @@ pub async fn record_database_facts(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Replaces a wrapped data key by the same key wrapped anew. `false` when `old` is no longer what
@@ -167,12 +152,7 @@ pub async fn rewrap_data_key(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// One wrapped data key per master key in use, with its owner: enough to tell whether a key ring

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, query};
 use stoa_domain::InstanceId;
 
+use super::announce;
 use crate::DbError;
-use crate::signals::{self, Signal};
 
 /// Notes that one of the instance's AI configurations has passed its test, or, with `None`, that
 /// none has any more. An active instance stays active: its chat says what is missing.
@@ -27,12 +27,7 @@ pub async fn set_ai_ready(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Makes an instance active that awaits nothing any more: its database is connected and an AI
@@ -54,12 +49,7 @@ pub async fn activate_if_ready(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Suspends an active instance.
@@ -82,12 +72,7 @@ pub async fn suspend(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Lets a suspended instance go on.
@@ -103,12 +88,7 @@ pub async fn resume(connection: &mut PgConnection, id: InstanceId) -> Result<boo
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Begins to delete an instance; from here there is no way back.
@@ -128,12 +108,7 @@ pub async fn start_deleting(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }
 
 /// Drops an instance that is being deleted: its data key is destroyed, its admins, sessions and
@@ -148,10 +123,5 @@ pub async fn delete(connection: &mut PgConnection, id: InstanceId) -> Result<boo
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }

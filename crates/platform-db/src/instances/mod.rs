@@ -2,8 +2,6 @@
 //!
 //! Whatever changes an instance so that others must know sends [`Signal::InstanceChanged`] in the
 //! same transaction.
-//!
-//! [`Signal::InstanceChanged`]: crate::signals::Signal::InstanceChanged
 
 mod database;
 mod life;
@@ -11,9 +9,11 @@ mod registry;
 mod sweep;
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, InstanceName, InstanceStatus, Slug};
 use uuid::Uuid;
 
+use crate::signals::{self, Signal};
 use crate::{DbError, stored};
 
 pub use database::{
@@ -165,4 +165,14 @@ impl TryFrom<InstanceRow> for Instance {
 
 fn all(rows: Vec<InstanceRow>) -> Result<Vec<Instance>, DbError> {
     rows.into_iter().map(Instance::try_from).collect()
+}
+
+/// Tells the other replicas of a changed instance when the transaction commits; says whether any
+/// of its rows was changed.
+async fn announce(
+    connection: &mut PgConnection,
+    id: InstanceId,
+    rows: u64,
+) -> Result<bool, DbError> {
+    signals::send_if(connection, rows, Signal::InstanceChanged(id)).await
 }

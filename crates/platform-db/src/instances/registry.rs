@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, query, query_as};
 use stoa_domain::{DatabaseMode, InstanceId, InstanceName, InstanceStatus, Slug};
 
-use super::{Instance, InstanceRow, all};
-use crate::signals::{self, Signal};
+use super::{Instance, InstanceRow, all, announce};
 use crate::{DbError, stored};
 
 /// Selects whole instances; what follows the table's name is the argument.
@@ -191,10 +190,5 @@ pub async fn update(
     )
     .execute(&mut *connection)
     .await?;
-    signals::send_if(
-        connection,
-        done.rows_affected(),
-        Signal::InstanceChanged(id),
-    )
-    .await
+    announce(connection, id, done.rows_affected()).await
 }

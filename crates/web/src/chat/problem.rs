@@ -40,11 +40,6 @@ impl From<ChatError> for Problem {
                 "too_many_answers",
                 "Too many answers are being written for this chat. Try again in a moment.",
             ),
-            ChatError::ShuttingDown => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "restarting",
-                "The server is restarting. Try again.",
-            ),
             ChatError::NoAnswer(failure) => failure_problem(&failure),
             ChatError::Database(error) => unavailable(&error),
             ChatError::Registry(error) => error.into(),
