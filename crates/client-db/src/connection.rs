@@ -10,14 +10,14 @@ use futures_util::TryStreamExt;
 use postgres_types::{ToSql, Type};
 use stoa_outbound::Outbound;
 use tokio::time::timeout;
-use tokio_postgres::{Row, RowStream, Statement};
+use tokio_postgres::{Client, Row, RowStream, Statement};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     address::DatabaseAddress,
     error::ClientDbError,
     statements::{KeptStatements, is_about_keeping},
-    wire::{self, Deadlines, Wire},
+    wire::{self, Budget, Deadlines, Wire},
 };
 
 /// A statement's parameters with their types: most are not prepared, so the server is told.
@@ -220,6 +220,28 @@ impl ClientConnection {
         self.statement_deadline = deadline;
     }
 
+    pub(crate) fn statement_deadline(&self) -> Duration {
+        self.statement_deadline
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.wire.client
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.wire.budget
+    }
+
+    /// How many statements or copies are at work.
+    pub(crate) fn under_way(&self) -> &AtomicU32 {
+        &self.under_way
+    }
+
+    /// Nobody gets this connection after its present user.
+    pub(crate) fn make_unfit(&self) {
+        self.unfit.store(true, Ordering::Relaxed);
+    }
+
     /// A statement as this connection keeps it; `None` where it is to be run unnamed.
     async fn kept(
         &self,
@@ -270,7 +292,7 @@ impl ClientConnection {
         })
     }
 
-    fn failed(&self, error: &tokio_postgres::Error) -> ClientDbError {
+    pub(crate) fn failed(&self, error: &tokio_postgres::Error) -> ClientDbError {
         self.statement_failed.store(true, Ordering::Relaxed);
         if let Some(violation) = self.wire.budget.violation() {
             self.unfit.store(true, Ordering::Relaxed);

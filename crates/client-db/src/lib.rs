@@ -11,6 +11,7 @@
 
 mod address;
 mod connection;
+mod copy;
 mod error;
 mod marker;
 mod migrate;
@@ -38,6 +39,7 @@ pub mod sessions;
 
 pub use address::{AddressError, AddressRules, DatabaseAddress, TlsMode};
 pub use connection::{ClientConnection, Transaction};
+pub use copy::{CopyIn, CopyOut};
 pub use error::{ClientDbError, ServerError};
 pub use migrate::SCHEMA_VERSION;
 pub use page::{Cursor, Page, PageRequest};

@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{Client, hasty, new_id, rules};
+use crate::support::{Client, hasty, new_id, resident, rules};
 
 /// A server that does `script` to everybody who connects, and a client's pool that leads to it.
 async fn client_of<F>(script: impl Fn(TcpStream) -> F + Send + 'static) -> Client
@@ -51,12 +51,6 @@ async fn error_of(client: &Client) -> ClientDbError {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("a-secret"), "{shown}");
     error
-}
-
-/// This process's memory in bytes.
-fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 fn message(tag: u8, body: &[u8]) -> Vec<u8> {

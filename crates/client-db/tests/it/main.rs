@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its servers end with its runtime"
 )]
 
+mod copy;
 mod hostile;
 mod knowledge;
 mod pgbouncer;

@@ -162,3 +162,9 @@ pub(crate) fn hasty() -> PoolSettings {
         ..PoolSettings::default()
     }
 }
+
+/// This process's memory in bytes.
+pub(crate) fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
