@@ -10,6 +10,7 @@
 //! Query functions borrow a [`ClientConnection`]; a [`Transaction`] is one too.
 
 mod address;
+mod condition;
 mod connection;
 mod copy;
 mod error;
@@ -37,7 +38,9 @@ pub mod rag_instructions;
 pub mod search;
 pub mod sessions;
 
-pub use address::{AddressError, AddressRules, DatabaseAddress, TlsMode};
+pub use address::{
+    AddressError, AddressRules, DatabaseAddress, SupabaseDoor, SupabasePlace, TlsMode,
+};
 pub use connection::{ClientConnection, Transaction};
 pub use copy::{CopyIn, CopyOut};
 pub use error::{ClientDbError, ServerError};

@@ -1,12 +1,14 @@
 //! A database address, from text that a client wrote to a structure that cannot be wrong.
 
 mod parts;
+mod supabase;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use stoa_outbound::AddressPolicy;
 
 use parts::{Parts, SslMode};
+pub use supabase::{SupabaseDoor, SupabasePlace};
 
 /// What is escaped in a URL: all but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -206,11 +208,6 @@ impl DatabaseAddress {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Whether it is by its looks the address of a pooler, such as Supabase's.
-    pub(crate) fn names_a_pooler(&self) -> bool {
-        self.port == 6543 || self.host.contains("pooler.supabase")
     }
 
     /// The role that signs in.

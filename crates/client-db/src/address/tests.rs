@@ -182,3 +182,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn supabases_doors_are_told_apart() {
+    use SupabaseDoor as Door;
+    const REF: &str = "abcdefghijklmnopqrst";
+    for (url, door, project, region, role) in [
+        (
+            format!("postgresql://postgres:p@db.{REF}.supabase.co:5432/postgres"),
+            Door::Direct,
+            Some(REF),
+            None,
+            "postgres",
+        ),
+        (
+            format!("postgres://postgres:p@db.{REF}.supabase.co:6543/postgres"),
+            Door::DedicatedPooler,
+            Some(REF),
+            None,
+            "postgres",
+        ),
+        (
+            format!("postgres://postgres.{REF}:p@aws-0-eu-central-1.pooler.supabase.com/postgres"),
+            Door::SessionPooler,
+            Some(REF),
+            Some("eu-central-1"),
+            "postgres",
+        ),
+        (
+            format!("postgres://bot.{REF}:p@aws-1-us-east-2.pooler.supabase.com:6543/postgres"),
+            Door::TransactionPooler,
+            Some(REF),
+            Some("us-east-2"),
+            "bot",
+        ),
+        (
+            "postgres://postgres:p@aws-0-eu-west-1.pooler.supabase.com:5432/postgres".into(),
+            Door::SessionPooler,
+            None,
+            Some("eu-west-1"),
+            "postgres",
+        ),
+    ] {
+        let address = parse(&url).unwrap();
+        let place = address.supabase().unwrap();
+        assert_eq!(
+            (place.door, place.project, place.region, address.role()),
+            (door, project, region, role),
+            "{url}"
+        );
+    }
+    for url in [
+        "postgres://postgres:p@db.example.com/d",
+        "postgres://u.abcdefghijkl:p@supabase.com.example.org/d",
+        "postgres://u:p@pooler.supabase.com.evil.example:6543/d",
+    ] {
+        let address = parse(url).unwrap();
+        assert_eq!(address.supabase(), None, "{url}");
+        assert_eq!(address.role(), address.user());
+    }
+}
