@@ -25,6 +25,7 @@ use crate::activity::Activity;
 use crate::chat::live::LiveAnswers;
 use crate::contents::Contents;
 use crate::database::DatabaseError;
+use crate::known::KnownInstances;
 use crate::meter::Meter;
 use crate::passwords::{PasswordError, Passwords};
 use crate::registry::{Registered, RegistryError};
@@ -89,7 +90,7 @@ pub struct App {
     meter: Meter,
     activity: Activity,
     live_answers: Arc<LiveAnswers>,
-    registry: Cache<InstanceId, Arc<Registered>>,
+    instances: KnownInstances,
     contents: Cache<InstanceId, Arc<Contents>>,
     turns: Turns,
     work: Notify,
@@ -109,7 +110,7 @@ impl App {
             meter,
             activity: Activity::default(),
             live_answers: Arc::default(),
-            registry: cache(),
+            instances: KnownInstances::new(cache()),
             contents: cache(),
             turns: Turns::default(),
             work: Notify::new(),
@@ -241,18 +242,19 @@ impl App {
         &self,
         id: InstanceId,
     ) -> Result<Option<Arc<Registered>>, RegistryError> {
-        if let Some(known) = self.registry.get(&id).await {
+        if let Some(known) = self.instances.get(id).await {
             return Ok(Some(known));
         }
         let Some(loaded) = Registered::load(self, id).await? else {
             return Ok(None);
         };
         let loaded = Arc::new(loaded);
-        self.registry.insert(id, Arc::clone(&loaded)).await;
+        self.instances.insert(Arc::clone(&loaded)).await;
         Ok(Some(loaded))
     }
 
-    /// A connection to an instance's database.
+    /// A connection to an instance's database, at the address that it has now: `registered` may be
+    /// as old as the answer that holds it.
     ///
     /// # Errors
     /// When none is set, or it fails.
@@ -260,6 +262,8 @@ impl App {
         &self,
         registered: &Registered,
     ) -> Result<PooledConnection, DatabaseError> {
+        let current = self.current(registered).await?;
+        let registered = current.as_deref().unwrap_or(registered);
         let target = registered.target().ok_or(DatabaseError::Unset)?;
         Ok(self.parts.clients.checkout(target).await?)
     }
@@ -272,6 +276,8 @@ impl App {
         if let Some(known) = self.contents.get(&registered.id()).await {
             return Ok(known);
         }
+        let current = self.current(registered).await?;
+        let registered = current.as_deref().unwrap_or(registered);
         let connection = self.checkout(registered).await?;
         let loaded = Contents::load(&connection, registered.id(), registered.key()).await?;
         let loaded = Arc::new(loaded);
@@ -281,6 +287,21 @@ impl App {
         Ok(loaded)
     }
 
+    /// An instance as it is registered now. While the platform's database cannot say, that is what
+    /// the caller holds, unless it is known to have changed: an answer under way outlives an outage
+    /// of the platform, and never goes to a place that its instance has left.
+    async fn current(&self, held: &Registered) -> Result<Option<Arc<Registered>>, DatabaseError> {
+        match self.registered(held.id()).await {
+            Ok(Some(current)) => Ok(Some(current)),
+            Ok(None) => Err(DatabaseError::Unset),
+            Err(RegistryError::Platform(error)) if !self.instances.has_changed(held.id()) => {
+                tracing::warn!(instance = %held.id(), %error, "an instance is taken to be as it was");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A place for one more answer of an instance, or `None` when all are taken.
     pub(crate) fn take_turn(&self, instance: InstanceId) -> Option<Place> {
         self.turns.take(instance)
@@ -288,7 +309,7 @@ impl App {
 
     /// Forgets what is cached of an instance's registry row and settings.
     pub(crate) async fn forget_instance(&self, instance: InstanceId) {
-        self.registry.invalidate(&instance).await;
+        self.instances.forget(instance).await;
         self.contents.invalidate(&instance).await;
     }
 
@@ -299,7 +320,7 @@ impl App {
 
     /// Forgets everything cached.
     pub(crate) fn forget_all(&self) {
-        self.registry.invalidate_all();
+        self.instances.forget_all();
         self.contents.invalidate_all();
     }
 

@@ -8,6 +8,7 @@ mod app;
 mod audit;
 mod contents;
 mod housekeeping;
+mod known;
 mod links;
 mod registry;
 mod turns;

@@ -162,8 +162,9 @@ async fn connect(
     };
     let ready = made_ready(app, owner, new, address, report).await?;
     note(app, owner, &ready, by).await?;
-    app.clients().forget(owner.instance);
+    // First what leads to the old address, then the connections to it, so that none is opened anew.
     app.forget_instance(owner.instance).await;
+    app.clients().forget(owner.instance);
     let registered = app.registered(owner.instance).await?;
     Ok(Connected {
         registered: registered.ok_or(ConnectError::Changed)?,

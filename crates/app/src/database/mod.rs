@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use stoa_client_db::ClientDbError;
 
+use crate::registry::RegistryError;
+
 pub use connect::{ConnectError, Connected, NewAddress, check, put};
 pub(crate) use connect::{MadeReady, Owner, give_back, make_ready};
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
@@ -23,6 +25,9 @@ pub enum DatabaseError {
     /// It failed.
     #[error("the client's database failed")]
     Failed(#[from] ClientDbError),
+    /// Nobody knows where it is.
+    #[error("the instance could not be looked up")]
+    Registry(#[from] RegistryError),
 }
 
 impl DatabaseError {
@@ -32,6 +37,7 @@ impl DatabaseError {
         match self {
             Self::Unset => "database_not_set",
             Self::Failed(error) => error.code(),
+            Self::Registry(_) => "platform_unavailable",
         }
     }
 
@@ -41,7 +47,7 @@ impl DatabaseError {
         match self {
             Self::Failed(ClientDbError::Resting { retry_in, .. }) => Some(*retry_in),
             Self::Failed(ClientDbError::Busy) => Some(Duration::from_secs(2)),
-            Self::Unset | Self::Failed(_) => None,
+            Self::Unset | Self::Failed(_) | Self::Registry(_) => None,
         }
     }
 }

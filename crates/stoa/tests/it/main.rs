@@ -16,6 +16,7 @@ mod five_steps;
 mod instances;
 mod logs;
 mod openapi;
+mod outages;
 mod pages;
 mod policies;
 mod program;

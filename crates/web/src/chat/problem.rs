@@ -41,8 +41,10 @@ impl From<ChatError> for Problem {
                 "Too many answers are being written for this chat. Try again in a moment.",
             ),
             ChatError::NoAnswer(failure) => failure_problem(&failure),
+            ChatError::Registry(error) | ChatError::Database(DatabaseError::Registry(error)) => {
+                error.into()
+            }
             ChatError::Database(error) => unavailable(&error),
-            ChatError::Registry(error) => error.into(),
         };
         match wait {
             Some(wait) => problem.retry_after(wait),

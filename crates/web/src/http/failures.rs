@@ -33,13 +33,15 @@ impl From<RegistryError> for Problem {
 
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
-        match &error {
+        let retry_after = error.retry_after();
+        match error {
             DatabaseError::Unset => Self::new(
                 StatusCode::CONFLICT,
                 "database_not_set",
                 "This instance has no database yet. Connect one with PUT /api/client/v1/database.",
             ),
-            DatabaseError::Failed(failed) => client_database(failed, error.retry_after()),
+            DatabaseError::Failed(failed) => client_database(&failed, retry_after),
+            DatabaseError::Registry(error) => error.into(),
         }
     }
 }
