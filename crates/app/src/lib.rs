@@ -24,6 +24,7 @@ pub mod documents;
 pub mod hosted_chat;
 pub mod instances;
 pub mod live_configuration;
+pub mod master_keys;
 pub mod meter;
 pub mod overview;
 pub mod passwords;

@@ -2,8 +2,9 @@
 //! so they are kept in the platform's database, sealed.
 
 use chrono::TimeDelta;
-use stoa_domain::seal::PlatformPlace;
+use stoa_domain::seal::{PlatformPlace, SealError};
 use stoa_platform_db::idempotency_keys::{self, IdempotentRequest};
+use stoa_platform_db::master_keys::AnswerKey;
 use zeroize::Zeroizing;
 
 use crate::App;
@@ -48,7 +49,7 @@ impl Request {
     }
 
     fn row(&self) -> String {
-        format!("{}|{}", self.scope, self.key)
+        row_of(&self.scope, &self.key)
     }
 }
 
@@ -100,6 +101,20 @@ pub async fn abandon(app: &App, request: &Request) -> Result<(), IdempotencyErro
     let mut connection = app.platform().acquire().await?;
     idempotency_keys::abandon(&mut connection, &request.as_stored()).await?;
     Ok(())
+}
+
+/// A kept answer sealed anew, by the newest master key.
+///
+/// # Errors
+/// When it does not open.
+pub(crate) fn reseal(app: &App, name: &AnswerKey, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+    let row = row_of(&name.scope, &name.key);
+    let body = app.keys().open(&place(&row), sealed)?;
+    app.keys().seal(&place(&row), &body, app.random())
+}
+
+fn row_of(scope: &str, key: &str) -> String {
+    format!("{scope}|{key}")
 }
 
 const fn place(row: &str) -> PlatformPlace<'_> {

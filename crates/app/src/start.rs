@@ -1,5 +1,7 @@
 //! From configuration to a running [`App`].
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -7,11 +9,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use stoa_ai::Ai;
 use stoa_client_db::provision::ManagedCluster;
 use stoa_client_db::{AddressError, AddressRules, ClientDatabases, PoolSettings};
-use stoa_domain::seal::{MasterKeyRing, SealError};
+use stoa_domain::seal::{MasterKeyRing, SealError, wrapped_by};
 use stoa_domain::{Clock, Random};
 use stoa_knowledge::ChildSettings;
 use stoa_outbound::{AddressPolicy, Outbound};
-use stoa_platform_db::{DbError, PlatformDb, instances};
+use stoa_platform_db::master_keys::{self, WrappedKey};
+use stoa_platform_db::{DbError, PlatformDb};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -122,10 +125,23 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
 /// When it cannot, or the platform's database cannot be read.
 pub async fn prove_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(), StartError> {
     let mut connection = platform.acquire().await?;
-    for (instance, wrapped) in instances::wrapped_keys(&mut connection).await? {
-        keys.unwrap(instance, &wrapped).map_err(StartError::Keys)?;
+    let samples = master_keys::samples(&mut connection).await?;
+    let mut proved: BTreeMap<&str, Result<(), SealError>> = BTreeMap::new();
+    for WrappedKey { instance, wrapped } in &samples {
+        let id = wrapped_by(wrapped).unwrap_or_default();
+        let opened = keys.unwrap(*instance, wrapped).map(drop);
+        // A row that was damaged or exchanged is its own instance's trouble. The key is the wrong
+        // one where it opens none.
+        match proved.entry(id) {
+            Entry::Vacant(entry) => drop(entry.insert(opened)),
+            Entry::Occupied(mut entry) if opened.is_ok() => drop(entry.insert(opened)),
+            Entry::Occupied(_) => {}
+        }
     }
-    Ok(())
+    match proved.into_values().find_map(Result::err) {
+        Some(error) => Err(StartError::Keys(error)),
+        None => Ok(()),
+    }
 }
 
 /// Starts what runs beside requests: signals and housekeeping; with `workers` also the queue and

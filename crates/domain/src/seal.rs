@@ -94,6 +94,11 @@ impl MasterKeyRing {
         &self.0[0].id
     }
 
+    /// The ids of all keys, newest first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.id.as_str())
+    }
+
     /// Wraps an instance's data key with the newest master key.
     ///
     /// # Errors
@@ -152,8 +157,8 @@ impl PlatformPlace<'_> {
 }
 
 impl MasterKeyRing {
-    /// Seals a secret of the platform's own with the newest master key. Rotation does not re-seal
-    /// it, so this is for what lives no longer than an old master key is kept.
+    /// Seals a secret of the platform's own with the newest master key. Whatever uses this is to be
+    /// sealed anew when the master keys are rotated.
     ///
     /// # Errors
     /// Only when the cipher refuses, which it does for absurd lengths.

@@ -22,6 +22,7 @@ pub mod idempotency_keys;
 pub mod instance_admins;
 pub mod instances;
 pub mod jobs;
+pub mod master_keys;
 pub mod plans;
 pub mod sign_in_links;
 pub mod signals;

@@ -9,6 +9,7 @@ mod databases;
 mod demo;
 mod doctor;
 mod instances;
+mod keys;
 mod master_key;
 mod migrate;
 mod serve;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::SuperAdmin(command) => in_runtime(super_admins::run(command)),
         Command::Token(command) => in_runtime(tokens::run(command)),
         Command::Instance(command) => in_runtime(instances::run(command)),
+        Command::Keys(command) => in_runtime(keys::run(command)),
         Command::Openapi => output::print(&stoa_web::openapi_json()),
         Command::Completions { shell } => command_line::completions(shell),
         Command::Serve { role } => in_runtime(serve::run(role)),

@@ -68,12 +68,18 @@ pub struct Shown {
     pub stored: ApiConfiguration,
     /// Where the API is, when it is not the provider's own address.
     pub base_url: Option<Url>,
+    /// Whether what is stored does not open here, so that key and address have to be given again.
+    pub needs_key: bool,
 }
 
 impl Shown {
     fn new(stored: ApiConfiguration, caller: &ClientCaller) -> Self {
-        let base_url = open(&stored, caller).and_then(|endpoint| endpoint.base_url);
-        Self { stored, base_url }
+        let endpoint = open(&stored, caller);
+        Self {
+            needs_key: endpoint.is_none(),
+            base_url: endpoint.and_then(|endpoint| endpoint.base_url),
+            stored,
+        }
     }
 }
 
@@ -145,6 +151,12 @@ pub async fn change(
     let stored = api_configurations::find(&connection, id).await?;
     let stored = stored.ok_or(ApiConfigurationError::NotFound)?;
     let endpoint = open(&stored, caller);
+    if endpoint.is_none() && changes.loses_address(&stored.settings) {
+        return Err(ApiConfigurationError::Invalid(vec![Violation {
+            field: "base_url".into(),
+            message: "the stored address does not open here: give it again with the key".into(),
+        }]));
+    }
     let (base_url, api_key) = match endpoint {
         Some(endpoint) => (endpoint.base_url.map(String::from), endpoint.api_key),
         None => (None, None),

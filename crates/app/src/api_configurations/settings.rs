@@ -43,6 +43,15 @@ pub struct Changes {
     pub output_price: Option<Option<f64>>,
 }
 
+impl Changes {
+    /// Whether they would seal a stored configuration anew without the address that it has, which is
+    /// in what is sealed. A key must not go to the provider's own address because another was lost.
+    pub(super) fn loses_address(&self, stored: &ApiConfigurationSettings) -> bool {
+        let reseals = self.api_key.is_some() || self.provider.is_some();
+        stored.has_base_url && reseals && self.base_url.is_none()
+    }
+}
+
 /// A configuration as it is to be stored, but for the sealing.
 pub(super) struct Draft {
     pub(super) settings: ApiConfigurationSettings,
@@ -209,11 +218,12 @@ impl Draft {
                 "base_url",
                 "an address such as “https://api.example.com/v1”, without user, password or fragment",
             ),
+            // A stored address that does not open any more is still stored.
             None => violations.require(
                 !matches!(
                     provider,
                     Provider::OpenaiCompatible | Provider::AzureOpenai
-                ),
+                ) || (!self.reseal && self.settings.has_base_url),
                 "base_url",
                 "this provider has no address of its own: say where the API is",
             ),

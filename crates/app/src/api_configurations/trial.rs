@@ -36,8 +36,8 @@ pub struct TrialFailure {
 /// configuration passes becomes active if its database is ready.
 ///
 /// # Errors
-/// When there is none with this id, its key does not open, or a database fails. That the provider
-/// fails is a result, not an error.
+/// When there is none with this id, or a database fails. That the provider fails, or that the stored
+/// key does not open, is a result, not an error.
 pub async fn test(
     app: &App,
     caller: &ClientCaller,
@@ -48,13 +48,20 @@ pub async fn test(
         api_configurations::find(&connection, id).await?
     };
     let stored = found.ok_or(ApiConfigurationError::NotFound)?;
-    let endpoint = open_endpoint(&stored, caller.instance(), caller.registered().key())?;
     let started = Instant::now();
-    let outcome = ask(app, &endpoint, &stored).await;
+    let outcome = match open_endpoint(&stored, caller.instance(), caller.registered().key()) {
+        Ok(endpoint) => ask(app, &endpoint, &stored)
+            .await
+            .map_err(|error| told(&error)),
+        Err(error) => {
+            tracing::warn!(instance = %caller.instance(), configuration = %id, %error, "an AI configuration's secret does not open");
+            Err(key_needed())
+        }
+    };
     let took = started.elapsed();
     let (model, failure) = match outcome {
         Ok(model) => (model, None),
-        Err(error) => (stored.settings.model.clone(), Some(told(&error))),
+        Err(failure) => (stored.settings.model.clone(), Some(failure)),
     };
     let code = failure.as_ref().map(|it| it.code);
     let tested = ApiConfiguration {
@@ -103,6 +110,16 @@ async fn ask(app: &App, endpoint: &Endpoint, stored: &ApiConfiguration) -> Resul
         app.ai().embed(endpoint, model, &texts).await?;
     }
     Ok(completion.model.unwrap_or(request.model))
+}
+
+/// The key was sealed elsewhere: by another deployment that this database was moved from, or for
+/// another place.
+fn key_needed() -> TrialFailure {
+    TrialFailure {
+        code: "key_needed",
+        message: "The stored key does not open here. Give the key again, and the address with it where there is one."
+            .into(),
+    }
 }
 
 fn told(error: &AiError) -> TrialFailure {

@@ -17,8 +17,7 @@ use crate::signals::{self, Signal};
 use crate::{DbError, stored};
 
 pub use database::{
-    DatabaseFacts, NewDatabase, record_database_facts, rewrap_data_key, set_database,
-    set_database_state, wrapped_keys,
+    DatabaseFacts, NewDatabase, record_database_facts, set_database, set_database_state,
 };
 pub use life::{activate_if_ready, delete, resume, set_ai_ready, start_deleting, suspend};
 pub use registry::{

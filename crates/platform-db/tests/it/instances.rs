@@ -285,34 +285,6 @@ async fn what_was_learned_of_an_older_address_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_data_key_is_rewrapped_only_from_what_is_stored() {
-    let ground = Ground::new().await;
-    let id = ground.instance("acme").await;
-    ground.instance("zenith").await;
-    let mut connection = ground.connection().await;
-
-    let keys = instances::wrapped_keys(&mut connection).await.unwrap();
-    assert_eq!(keys, [(id, vec![1, 2, 3])], "one for each master key");
-    let mut rewrap = async |old: &[u8], new: &[u8]| {
-        instances::rewrap_data_key(&mut connection, id, old, new, "k2")
-            .await
-            .unwrap()
-    };
-    assert!(!rewrap(b"else", b"new").await);
-    assert!(rewrap(&[1, 2, 3], b"new").await);
-    assert!(!rewrap(&[1, 2, 3], b"newer").await);
-    assert_eq!(
-        instances::wrapped_keys(&mut connection)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
-    drop(connection);
-    ground.done().await;
-}
-
-#[tokio::test]
 async fn a_sweep_visits_those_that_were_talked_to_and_no_others() {
     let ground = Ground::new().await;
     let (busy, _idle) = (ground.instance("busy").await, ground.instance("idle").await);

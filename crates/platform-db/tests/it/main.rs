@@ -10,6 +10,7 @@ mod audit_log;
 mod idempotency;
 mod instances;
 mod jobs;
+mod master_keys;
 mod metering;
 mod people;
 mod schema;

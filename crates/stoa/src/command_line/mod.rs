@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod failure;
 pub(crate) mod output;
+pub(crate) mod progress;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -12,6 +13,7 @@ use failure::Failure;
 use output::OutputArguments;
 
 use crate::instances::InstanceCommand;
+use crate::keys::KeysCommand;
 use crate::serve::Role;
 use crate::super_admins::SuperAdminCommand;
 use crate::tokens::TokenCommand;
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     /// Clients' chatbots
     #[command(subcommand)]
     Instance(InstanceCommand),
+    /// The master keys that seal every secret
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Print a script that completes commands in a shell

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret as _;
+use stoa_app::master_keys::{self, MasterKey};
 use stoa_app::start;
 use stoa_client_db::provision::ManagedCluster;
 use stoa_domain::seal::MasterKeyRing;
@@ -155,13 +156,35 @@ fn clock_skew(ahead: TimeDelta) -> Check {
 }
 
 async fn stored_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Check {
-    match start::prove_keys(platform, keys).await {
-        Ok(()) => Check::pass(STORED_KEYS, "the master keys open what is stored"),
-        Err(error) => {
-            let failure = application::start_failure(&error);
-            Check::fail(STORED_KEYS, failure.message(), failure.remedy())
-        }
+    if let Err(error) = start::prove_keys(platform, keys).await {
+        let failure = application::start_failure(&error);
+        return Check::fail(STORED_KEYS, failure.message(), failure.remedy());
     }
+    match master_keys::in_use(platform, keys, Clock::system().now()).await {
+        Ok(keys) => keys_in_use(&keys),
+        Err(error) => Check::fail(
+            STORED_KEYS,
+            with_causes(&error),
+            "look at the platform database",
+        ),
+    }
+}
+
+/// Which master keys hold what.
+fn keys_in_use(keys: &[MasterKey]) -> Check {
+    let each: Vec<String> = keys
+        .iter()
+        .map(|key| format!("{}: {}", key.id, crate::keys::holds(key)))
+        .collect();
+    let detail = format!("the master keys open what is stored; {}", each.join("; "));
+    if keys.iter().any(|key| !key.is_configured && key.is_used()) {
+        return Check::warn(
+            STORED_KEYS,
+            detail,
+            "put the key that is not configured back into STOA_MASTER_KEY, after the newer ones",
+        );
+    }
+    Check::pass(STORED_KEYS, detail)
 }
 
 async fn managed(databases: &Databases) -> Check {

@@ -16,7 +16,7 @@ use stoa_platform_db::testing::{cluster_url, create_empty};
 
 use crate::program::Program;
 
-const MASTER_KEY: &str = "k1:q83vEjRWeJq83vASNFZ4kKvN7wEjRWeJASNFZ4mrze8=";
+pub(crate) const MASTER_KEY: &str = "k1:q83vEjRWeJq83vASNFZ4kKvN7wEjRWeJASNFZ4mrze8=";
 const OTHER_KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A running `stoa serve`, killed when the test ends.

@@ -24,6 +24,9 @@ pub(crate) struct ApiConfigurationView {
     base_url: Option<String>,
     /// The key's last four characters; null without a key.
     key_hint: Option<String>,
+    /// Whether the stored key does not open here, as in a database that was moved from another
+    /// deployment: until `api_key` is given again, nobody is asked.
+    needs_key: bool,
     /// The provider's name of the model that embeds.
     embedding_model: Option<String>,
     /// The sampling temperature.
@@ -61,6 +64,7 @@ impl From<Shown> for ApiConfigurationView {
             model: settings.model,
             base_url: shown.base_url.map(String::from),
             key_hint: settings.key_hint,
+            needs_key: shown.needs_key,
             embedding_model: settings.embedding_model,
             temperature: settings.temperature,
             max_output_tokens: settings.max_output_tokens,

@@ -26,7 +26,14 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         match error {
             RegistryError::Platform(error) => error.into(),
-            error => Self::internal(&error),
+            error @ (RegistryError::Sealed { .. } | RegistryError::Address { .. }) => {
+                tracing::error!(error = %super::problem::ErrorChain(&error), "an instance cannot be opened");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "instance_secrets_do_not_open",
+                    "The stored secrets of this instance do not open, so it cannot be served. The platform's operator has to restore its row of the registry; other instances are not affected.",
+                )
+            }
         }
     }
 }
