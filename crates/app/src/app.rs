@@ -46,6 +46,9 @@ pub struct Settings {
     pub chat_url: Url,
     /// Whether a client's database may not live in the platform's.
     pub platform_isolation: bool,
+    /// Whether one database belongs to one instance. Where it does not, what is in a shared one is
+    /// everybody's who shares it.
+    pub client_isolation: bool,
     /// Which database addresses are taken.
     pub address_rules: AddressRules,
     /// Where managed client databases are created, if anywhere.

@@ -23,6 +23,7 @@ pub mod database;
 pub mod documents;
 pub mod hosted_chat;
 pub mod instances;
+pub mod isolation;
 pub mod live_configuration;
 pub mod master_keys;
 pub mod meter;

@@ -99,6 +99,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
             public_url: options.public_url,
             chat_url: options.chat_url,
             platform_isolation: options.platform_isolation,
+            client_isolation: options.client_isolation,
             address_rules,
             managed,
             trusted_proxies: options.trusted_proxies,

@@ -59,7 +59,8 @@ pub(crate) async fn read(connection: &ClientConnection) -> Result<Option<Marker>
     }
 }
 
-/// Writes the marker unless there is one, and says whose database it is then.
+/// Writes the marker unless there is one, and says whose database it is then. In a transaction, which
+/// the caller undoes where it may not be another's.
 pub(crate) async fn claim(
     connection: &ClientConnection,
     instance: InstanceId,
@@ -69,9 +70,7 @@ pub(crate) async fn claim(
         .query(
             "INSERT INTO stoa.stoa_instance AS m (instance_id, schema_version) VALUES ($1, $2)
              ON CONFLICT (only_row) DO UPDATE
-             SET schema_version = CASE WHEN m.instance_id = excluded.instance_id
-                 THEN greatest(m.schema_version, excluded.schema_version)
-                 ELSE m.schema_version END
+             SET schema_version = greatest(m.schema_version, excluded.schema_version)
              RETURNING instance_id",
             &[
                 (&instance.as_uuid(), Type::UUID),

@@ -44,14 +44,15 @@ SELECT pg_catalog.pg_advisory_xact_lock(7809634091206763);
 ///
 /// # Errors
 ///
-/// `Mismatch` when it belongs to another instance, before anything is changed.
+/// `Mismatch` when it belongs to another instance and that matters, and then nothing is changed.
 pub(crate) async fn migrate(
     connection: &mut ClientConnection,
     instance: InstanceId,
     usual_deadline: Duration,
+    marker_required: bool,
 ) -> Result<(), ClientDbError> {
     connection.set_statement_deadline(DEADLINE);
-    let outcome = apply(connection, instance).await;
+    let outcome = apply(connection, instance, marker_required).await;
     connection.set_statement_deadline(usual_deadline);
     outcome
 }
@@ -59,6 +60,7 @@ pub(crate) async fn migrate(
 async fn apply(
     connection: &mut ClientConnection,
     instance: InstanceId,
+    marker_required: bool,
 ) -> Result<(), ClientDbError> {
     let transaction = connection.begin().await?;
     let failed = |version| {
@@ -101,7 +103,7 @@ async fn apply(
             .map_err(failed(migration.version))?;
     }
     let owner = marker::claim(&transaction, instance, SCHEMA_VERSION).await?;
-    if owner != instance {
+    if marker_required && owner != instance {
         return Err(ClientDbError::Mismatch);
     }
     transaction

@@ -1,7 +1,7 @@
 //! Metering: one row per answered message, however often it is reported. No content.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{PgConnection, query, query_as};
+use sqlx::{PgConnection, query, query_as, query_scalar};
 use stoa_domain::{InstanceId, MessageId};
 
 use crate::DbError;
@@ -89,6 +89,28 @@ pub async fn record(
     .execute(connection)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Which of these answers are counted for another instance. Only instances that share a database have
+/// answers in common, which the operator has to allow; hence there is no index for it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn counted_for_others(
+    connection: &mut PgConnection,
+    instance: InstanceId,
+    messages: &[MessageId],
+) -> Result<Vec<MessageId>, DbError> {
+    let messages: Vec<_> = messages.iter().map(|id| id.as_uuid()).collect();
+    let found = query_scalar!(
+        "SELECT message_id FROM stoa_platform.usage_events
+         WHERE message_id = ANY ($2) AND instance_id <> $1",
+        instance.as_uuid(),
+        &messages,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(found.into_iter().map(MessageId::from_uuid).collect())
 }
 
 /// An instance's usage by day, from `from` to `to` inclusive; days without any are left out.

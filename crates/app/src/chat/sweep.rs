@@ -9,8 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use stoa_client_db::PageRequest;
 use stoa_client_db::messages::{self, MeteredAnswer};
 use stoa_domain::InstanceId;
-use stoa_platform_db::DbError;
 use stoa_platform_db::instances::{self, SweepRule};
+use stoa_platform_db::{DbError, usage_events};
 
 use super::replay::STALE_AFTER;
 use crate::App;
@@ -34,6 +34,8 @@ const RULE: SweepRule = SweepRule {
 /// Answers that ended this long before the last sweep are compared again, in case the clocks of
 /// two replicas differ.
 const OVERLAP: TimeDelta = TimeDelta::minutes(20);
+/// How long whoever wrote an answer is given to count it, where its database is shared.
+const WRITERS_TIME: TimeDelta = TimeDelta::minutes(1);
 const PAGE: u16 = 200;
 
 /// Why an instance was not swept this time.
@@ -147,8 +149,8 @@ async fn count_uncounted(
                 .await
                 .map_err(DatabaseError::from)?
         };
-        let events: Vec<_> = page
-            .data
+        let answers = uncounted_by_others(app, registered, page.data).await?;
+        let events: Vec<_> = answers
             .into_iter()
             .map(|answer| meter::event(&metered(registered.id(), answer)))
             .collect();
@@ -158,6 +160,26 @@ async fn count_uncounted(
             None => return Ok(()),
         }
     }
+}
+
+/// Without those that another instance has been charged for. Instances share a database only where the
+/// operator allows it, and then an answer is in the sweeps of both; it is counted for whoever wrote
+/// it, who has the time to do so first.
+async fn uncounted_by_others(
+    app: &App,
+    registered: &Registered,
+    mut answers: Vec<MeteredAnswer>,
+) -> Result<Vec<MeteredAnswer>, DbError> {
+    if app.settings().client_isolation {
+        return Ok(answers);
+    }
+    let latest = app.clock().now() - WRITERS_TIME;
+    answers.retain(|answer| answer.finished_at < latest);
+    let ids: Vec<_> = answers.iter().map(|answer| answer.id).collect();
+    let mut connection = app.platform().acquire().await?;
+    let counted = usage_events::counted_for_others(&mut connection, registered.id(), &ids).await?;
+    answers.retain(|answer| !counted.contains(&answer.id));
+    Ok(answers)
 }
 
 fn metered(instance: InstanceId, answer: MeteredAnswer) -> Metered {

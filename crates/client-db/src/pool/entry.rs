@@ -88,8 +88,13 @@ impl Entry {
             marker = marker::read(&connection).await?;
             if self.needs_migration(marker.as_ref(), settings)? {
                 self.is_migrating.store(true, Ordering::Relaxed);
-                let done =
-                    migrate::migrate(&mut connection, self.instance, deadlines.statement).await;
+                let done = migrate::migrate(
+                    &mut connection,
+                    self.instance,
+                    deadlines.statement,
+                    settings.marker_required,
+                )
+                .await;
                 self.is_migrating.store(false, Ordering::Relaxed);
                 self.vectors_tried.store(true, Ordering::Relaxed);
                 done?;

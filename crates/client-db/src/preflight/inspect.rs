@@ -283,8 +283,11 @@ async fn ownership(
         }
         Ok(Some(_)) if !marker_required => findings.warn(
             "ownership",
-            "the database belongs to another instance, which the operator allows",
-            "Use a database of its own for each instance.",
+            "the database belongs to another instance, which the operator allows \
+             (CLIENT_DATA_ISOLATION_ENABLED=false): both will see and change the same \
+             conversations, documents, people and settings",
+            "Use a database of its own for each instance, unless one body of content is meant to \
+             have two doors.",
         ),
         Ok(Some(_)) => {
             findings.fail(

@@ -155,13 +155,18 @@ async fn another_instances_database_is_refused_and_left_as_it_was() {
         ..PoolSettings::default()
     };
     let shared = Client::at(new_id(), (*owner.target.address).clone(), lax);
-    psql(
-        &url,
-        &format!("UPDATE stoa.stoa_instance SET schema_version = {SCHEMA_VERSION}"),
-    )
-    .await
-    .unwrap();
     shared.connection().await;
+    // Brought up to date by whoever comes first, and still its owner's.
+    let (instance, version) = (owner.target.instance, SCHEMA_VERSION);
+    assert_eq!(
+        psql(
+            &url,
+            "SELECT instance_id, schema_version FROM stoa.stoa_instance"
+        )
+        .await
+        .unwrap(),
+        format!("{instance}|{version}")
+    );
 }
 
 #[tokio::test]

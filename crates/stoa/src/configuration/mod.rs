@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
+use stoa_app::isolation::{CLIENT_DATA_ISOLATION, PLATFORM_ISOLATION};
 use stoa_domain::InstanceId;
 use stoa_domain::seal::MasterKeyRing;
 use stoa_outbound::AddressPolicy;
@@ -71,6 +72,18 @@ pub(crate) struct Isolation {
     pub(crate) client_data: bool,
 }
 
+impl Isolation {
+    /// The names of those that do not stand.
+    fn walls_down(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.platform, PLATFORM_ISOLATION),
+            (self.client_data, CLIENT_DATA_ISOLATION),
+        ]
+        .into_iter()
+        .filter_map(|(stands, name)| (!stands).then_some(name))
+    }
+}
+
 /// Something in the environment that does not stop a start but should be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Warning {
@@ -81,6 +94,8 @@ pub(crate) enum Warning {
     },
     /// A known name that has no effect in this version.
     WithoutEffect { name: &'static str },
+    /// A wall between clients, or between them and the platform, that the operator took down.
+    WallDown { name: &'static str },
 }
 
 /// One name whose value cannot be used.
@@ -134,6 +149,9 @@ impl fmt::Display for Warning {
             Self::WithoutEffect { name } => {
                 write!(f, "{name} is set and has no effect in this version")
             }
+            Self::WallDown { name } => {
+                write!(f, "{name} is false: {}", stoa_app::isolation::meaning(name))
+            }
         }
     }
 }
@@ -152,6 +170,10 @@ impl Configuration {
         environment: &Environment,
     ) -> Result<(Self, Vec<&'static str>), ConfigurationError> {
         let mut values = Values::of(environment);
+        let isolation = Isolation {
+            platform: values.boolean(PLATFORM_ISOLATION, true),
+            client_data: values.boolean(CLIENT_DATA_ISOLATION, true),
+        };
         let multi_tenant = values.boolean("MULTI_TENANT_MODE", true);
         check_dedicated_client(&mut values, multi_tenant);
         check_services(&mut values);
@@ -159,10 +181,7 @@ impl Configuration {
             platform_database: values.parsed("PLATFORM_DATABASE_URL", values::postgres_address),
             managed_database: values.parsed("STOA_MANAGED_DATABASE_URL", values::postgres_address),
             multi_tenant,
-            isolation: Isolation {
-                platform: values.boolean("PLATFORM_ISOLATION_ENABLED", true),
-                client_data: values.boolean("CLIENT_DATA_ISOLATION_ENABLED", true),
-            },
+            isolation,
             public_url: values.parsed("PUBLIC_URL", values::origin),
             chat_url: values.parsed("CHAT_URL", values::origin),
             host: values
@@ -183,7 +202,7 @@ impl Configuration {
             postgres_directory: values.text("STOA_POSTGRES_DIR").map(PathBuf::from),
             mail_is_configured: check_mail(&mut values),
             telemetry: telemetry(&mut values),
-            warnings: warnings(environment),
+            warnings: warnings(environment, isolation),
         };
         let taken = values.finish()?;
         Ok((configuration, taken))
@@ -255,7 +274,7 @@ fn check_services(values: &mut Values<'_>) {
     values.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", values::http_address);
 }
 
-fn warnings(environment: &Environment) -> Vec<Warning> {
+fn warnings(environment: &Environment, isolation: Isolation) -> Vec<Warning> {
     let unknown = environment
         .names()
         .filter(|name| names::is_mistaken(name))
@@ -267,7 +286,10 @@ fn warnings(environment: &Environment) -> Vec<Warning> {
         .iter()
         .filter(|name| environment.get(name).is_some())
         .map(|name| Warning::WithoutEffect { name });
-    unknown.chain(without_effect).collect()
+    let walls_down = isolation
+        .walls_down()
+        .map(|name| Warning::WallDown { name });
+    walls_down.chain(unknown).chain(without_effect).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod crash;
 mod exchanged;
 mod five_steps;
 mod instances;
+mod isolation;
 mod keys;
 mod logs;
 mod openapi;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use stoa_app::instances::{self, Wanted};
-use stoa_app::{App, Instance};
+use stoa_app::{App, Instance, isolation};
 use stoa_domain::{InstanceId, InstanceStatus};
 
 use super::browser::{PlatformConsole, Purpose};
@@ -32,6 +32,7 @@ struct Page {
     assets: Assets,
     nonce: String,
     shell: Shell,
+    warnings: Vec<String>,
     figures: Vec<Figure>,
     instances: Vec<InstanceRow>,
     more: Option<String>,
@@ -71,6 +72,7 @@ pub(super) async fn show(
         assets: Assets,
         nonce: nonce.as_str().to_owned(),
         shell: shell(&console),
+        warnings: isolation::warnings(app.settings()),
         figures: figures(&counted),
         more: last.map(|last| format!("/platform?after={}", last.id)),
         instances: found.iter().map(row).collect(),
