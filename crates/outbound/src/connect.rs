@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,14 +13,16 @@ use tokio::{
 
 use crate::{
     error::OutboundError,
+    http::HttpClients,
     policy::{AddressPolicy, literal},
     resolve::{Resolve, SystemResolver},
 };
 
 /// How many of a name's addresses are judged and tried at most.
-const MOST_ADDRESSES: usize = 16;
+pub(crate) const MOST_ADDRESSES: usize = 16;
 
-/// The door. Cheap to clone; all clones share one policy, one resolver and one HTTP client.
+/// The door. Cheap to clone; all clones share one policy, one resolver and their HTTP connections,
+/// which nobody else uses: a connection that one policy permitted never serves another.
 #[derive(Clone)]
 pub struct Outbound {
     pub(crate) inner: Arc<Inner>,
@@ -29,7 +31,7 @@ pub struct Outbound {
 pub(crate) struct Inner {
     pub(crate) policy: AddressPolicy,
     pub(crate) resolver: Arc<dyn Resolve>,
-    pub(crate) http: OnceLock<reqwest::Client>,
+    pub(crate) http: HttpClients,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -54,9 +56,30 @@ impl Outbound {
             inner: Arc::new(Inner {
                 policy,
                 resolver,
-                http: OnceLock::new(),
+                http: HttpClients::default(),
             }),
         }
+    }
+
+    /// A door with a resolver of the caller's, which for HTTP trusts the certificate authorities in
+    /// `pem` beside those of the machine: an operator's own services may have an authority of its
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// `Setup` when `pem` holds no certificate.
+    pub fn trusting(
+        policy: AddressPolicy,
+        resolver: Arc<dyn Resolve>,
+        pem: &[u8],
+    ) -> Result<Self, OutboundError> {
+        Ok(Self {
+            inner: Arc::new(Inner {
+                policy,
+                resolver,
+                http: HttpClients::trusting(pem)?,
+            }),
+        })
     }
 
     /// The operator's list.
@@ -181,5 +204,9 @@ async fn open(address: SocketAddr) -> std::io::Result<TcpStream> {
     };
     socket.set_nodelay(true)?;
     socket.set_keepalive(true)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that connects, to an address that was judged"
+    )]
     socket.connect(address).await
 }

@@ -47,6 +47,14 @@ pub enum OutboundError {
         #[source]
         source: io::Error,
     },
+    /// TLS could not be agreed upon, or the certificate is not the host's.
+    #[error("{host} did not prove who it is: {reason}")]
+    Tls {
+        /// The host as the caller gave it.
+        host: String,
+        /// What was wrong.
+        reason: String,
+    },
     /// The HTTP client could not be built, for instance for want of trust roots.
     #[error("the HTTP client could not be set up")]
     Setup {
@@ -67,6 +75,7 @@ impl OutboundError {
             Self::Refused { .. } => "connection_refused",
             Self::Timeout { .. } => "connection_timeout",
             Self::Unreachable { .. } => "host_unreachable",
+            Self::Tls { .. } => "tls_failed",
             Self::Setup { .. } => "outbound_setup",
         }
     }

@@ -1,6 +1,9 @@
 //! Which private addresses the operator has allowed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use ipnet::IpNet;
 
@@ -98,30 +101,6 @@ impl AddressPolicy {
                 }
         })
     }
-
-    /// Like [`Self::permits`] where the port is not known: entries bound to a port do not count,
-    /// except those for `host` by name, whose port is checked when the request is made.
-    pub(crate) fn permits_on_some_port(&self, host: &str, address: IpAddr) -> bool {
-        is_globally_routable(address)
-            || self.allow.iter().any(|entry| match &entry.place {
-                Place::Name(name) => name.eq_ignore_ascii_case(normal(host)),
-                Place::Network(network) => entry.port.is_none() && network.contains(&address),
-            })
-    }
-
-    /// Whether every entry that names `host` is bound to a port other than `port`.
-    pub(crate) fn names_only_other_ports(&self, host: &str, port: u16) -> bool {
-        let mut ports = self.allow.iter().filter_map(|entry| match &entry.place {
-            Place::Name(name) if name.eq_ignore_ascii_case(normal(host)) => Some(entry.port),
-            _ => None,
-        });
-        let Some(first) = ports.next() else {
-            return false;
-        };
-        std::iter::once(first)
-            .chain(ports)
-            .all(|allowed| allowed.is_some_and(|it| it != port))
-    }
 }
 
 impl AllowedHost {
@@ -137,8 +116,12 @@ impl AllowedHost {
         if let Some(place) = Place::parse(entry) {
             return Ok(Self { place, port: None });
         }
-        let (host, port) = entry.rsplit_once(':').ok_or_else(wrong)?;
-        let port = port.parse().map_err(|_| wrong())?;
+        let (host, digits) = entry.rsplit_once(':').ok_or_else(wrong)?;
+        // Digits alone: a number's own `parse` takes `+80` as well. Port 0 is nobody's.
+        let port = match digits.parse() {
+            Ok(port) if port > 0 && digits.bytes().all(|it| it.is_ascii_digit()) => port,
+            _ => return Err(wrong()),
+        };
         // An IPv6 address or network needs its brackets before a port, or `::1` would have one.
         let host = match host.strip_prefix('[') {
             Some(inner) => inner
@@ -164,6 +147,35 @@ impl AllowedHost {
     }
 }
 
+/// As [`AddressPolicy::parse`] reads it.
+impl fmt::Display for AddressPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, entry) in self.allow.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{entry}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As [`AllowedHost::parse`] reads it.
+impl fmt::Display for AllowedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match &self.place {
+            Place::Name(name) => name.clone(),
+            Place::Network(network) if network.prefix_len() == network.max_prefix_len() => {
+                network.addr().to_string()
+            }
+            Place::Network(network) => network.to_string(),
+        };
+        match self.port {
+            None => f.write_str(&place),
+            Some(port) if place.contains(':') => write!(f, "[{place}]:{port}"),
+            Some(port) => write!(f, "{place}:{port}"),
+        }
+    }
+}
+
 impl Place {
     fn parse(text: &str) -> Option<Self> {
         if let Ok(network) = text.parse::<IpNet>() {
@@ -175,10 +187,21 @@ impl Place {
         let text = normal(text);
         let is_name = !text.is_empty()
             && text.len() <= 253
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
-            // `10.0.0` or `2130706433` would be a name here and an address to some resolvers.
-            && text.chars().any(|c| c.is_ascii_alphabetic());
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+            && !ends_in_a_number(text);
         is_name.then(|| Self::Name(text.to_ascii_lowercase()))
+    }
+}
+
+/// Whether some resolvers would take a name for an address: `10.0.0`, `2130706433` or `0x7f.1`.
+fn ends_in_a_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|it| it.is_ascii_hexdigit()),
+        None => last.bytes().all(|it| it.is_ascii_digit()),
     }
 }
 

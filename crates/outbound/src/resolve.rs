@@ -21,6 +21,10 @@ impl Resolve for SystemResolver {
         host: &'a str,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>> {
         Box::pin(async move {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place that resolves names"
+            )]
             let found = tokio::net::lookup_host((host, 0)).await?;
             let mut addresses: Vec<IpAddr> = found.map(|it| it.ip()).collect();
             addresses.dedup();

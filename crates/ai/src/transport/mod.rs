@@ -115,6 +115,7 @@ fn refused_by_the_door(error: &OutboundError) -> AiError {
         OutboundError::Unresolved { .. }
         | OutboundError::Refused { .. }
         | OutboundError::Unreachable { .. }
+        | OutboundError::Tls { .. }
         | OutboundError::Setup { .. } => AiErrorCode::Unreachable,
     };
     AiError::new(code, format!("{}: {error}", error.code()))

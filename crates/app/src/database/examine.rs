@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use stoa_client_db::DatabaseAddress;
 use stoa_client_db::preflight::{Check, CheckStatus, Facts, PreflightReport, role_sql};
 use stoa_domain::InstanceId;
+use stoa_outbound::{Resolve as _, SystemResolver};
 use tokio::time::timeout;
 
 use crate::App;
@@ -112,10 +113,10 @@ async fn leads_to_platform(app: &App, address: &DatabaseAddress) -> bool {
 
 /// The addresses of a host; every loopback address as one.
 async fn resolved(address: &DatabaseAddress) -> Vec<IpAddr> {
-    let found = tokio::net::lookup_host((address.host(), address.port()));
-    match timeout(RESOLVE_DEADLINE, found).await {
+    match timeout(RESOLVE_DEADLINE, SystemResolver.resolve(address.host())).await {
         Ok(Ok(found)) => found
-            .map(|it| match it.ip().to_canonical() {
+            .into_iter()
+            .map(|it| match it.to_canonical() {
                 ip if ip.is_loopback() => IpAddr::from([127, 0, 0, 1]),
                 ip => ip,
             })
