@@ -27,6 +27,17 @@ pub(crate) struct Conversation {
     pub(crate) first_token: &'static [u8],
 }
 
+impl Conversation {
+    /// The same conversation on another server of the same platform.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        let path = self.url.find("/api/").map_or("", |at| &self.url[at..]);
+        Self {
+            url: format!("{base}{path}"),
+            ..self.clone()
+        }
+    }
+}
+
 /// How long an answer took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
@@ -107,6 +118,20 @@ impl Http {
         Ok(Taken {
             first_token: first_token.context("an answer without a token")?,
         })
+    }
+
+    /// Reads what was said in a conversation, which must be something.
+    pub(crate) async fn read(&self, of: &Conversation) -> Result<()> {
+        let response = self.request(Method::GET, &of.url, &of.token).send().await?;
+        let status = response.status();
+        let text = response.bytes().await?;
+        ensure!(
+            status.is_success() && contains(&text, b"\"role\":\"assistant\""),
+            "{} answers {status}: {}",
+            of.url,
+            String::from_utf8_lossy(&text)
+        );
+        Ok(())
     }
 
     /// `workers` at once take conversations until there are no more, and ask `turns` questions in

@@ -34,7 +34,7 @@ struct Arguments {
     /// A few requests only, to see that it works; the figures then say nothing
     #[arg(long)]
     smoke: bool,
-    /// Only the figures whose names contain this: first-token, chats, memory
+    /// Only the figures whose names contain this: first-token, chats, memory, clients
     #[arg(long, default_value = "")]
     only: String,
     /// The server that is measured; else the `stoa` beside this program
@@ -102,6 +102,10 @@ async fn measure(arguments: Arguments) -> Result<()> {
     if wanted("memory") {
         let memory = figures::memory::measure(&ground, amount, &mut report);
         memory.await.context("memory of idle instances")?;
+    }
+    if wanted("clients") {
+        let clients = figures::clients::measure(&ground, amount, &mut report);
+        clients.await.context("many clients' databases")?;
     }
     report.end();
     ground.clear().await

@@ -6,7 +6,7 @@ use anyhow::Result;
 use stoa_domain::Clock;
 
 use crate::ground::Ground;
-use crate::measured::Sample;
+use crate::measured::{Pairs, Sample};
 
 /// The report, printed as it grows.
 pub(crate) struct Report {
@@ -58,6 +58,19 @@ impl Report {
         line(figure.trim_end());
     }
 
+    /// A figure of two things that took turns: the medians of each, and the median of their ratios.
+    pub(crate) fn pairs(&self, name: &str, pairs: &Pairs, unit: fn(f64) -> String, more: &str) {
+        let (above, below) = (pairs.above().median(), pairs.below().median());
+        let ratios = pairs.ratios();
+        self.figure(
+            name,
+            [unit(above), unit(below)],
+            ratios.median(),
+            &ratios,
+            more,
+        );
+    }
+
     /// Something to know about the figures before.
     pub(crate) fn remark(&self, text: &str) {
         line(&format!("  {text}"));
@@ -86,6 +99,14 @@ pub(crate) fn milliseconds(seconds: f64) -> String {
 
 pub(crate) fn megabytes(bytes: f64) -> String {
     format!("{:.2} MB", bytes / 1_000_000.0)
+}
+
+pub(crate) fn a_second(number: f64) -> String {
+    format!("{number:.0}/s")
+}
+
+pub(crate) fn kilobytes(bytes: f64) -> String {
+    format!("{:.0} kB", bytes / 1_000.0)
 }
 
 /// A difference, which may be one of less.

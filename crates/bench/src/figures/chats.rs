@@ -17,7 +17,7 @@ use crate::ground::Ground;
 use crate::measured::{Pairs, Sample};
 use crate::minimal::Minimal;
 use crate::process::{seconds_of, seconds_of_family};
-use crate::report::{Report, milliseconds};
+use crate::report::{Report, a_second, milliseconds};
 use crate::stoa::{Instance, Platform, Stoa};
 
 /// How many connections Stoa holds to one client's database at most.
@@ -167,34 +167,14 @@ impl Meter<'_> {
 
 fn say(turns: &[(Cost, Cost)], direct: &[Cost], report: &mut Report) {
     let pairs = |of: fn(&Cost) -> f64| Pairs::of(turns.iter().map(|(a, b)| (of(a), of(b))));
-    let rates = pairs(|cost| cost.rate);
-    let a_second = |number: f64| format!("{number:.0}/s");
-    report.figure(
-        "chats a second",
-        [
-            a_second(rates.above().median()),
-            a_second(rates.below().median()),
-        ],
-        rates.ratios().median(),
-        &rates.ratios(),
-        "",
-    );
+    report.pairs("chats a second", &pairs(|cost| cost.rate), a_second, "");
     let times = [
         ("processor time a chat, server", pairs(|cost| cost.server)),
         ("the same, PostgreSQL", pairs(|cost| cost.postgres)),
         ("the same, client", pairs(|cost| cost.client)),
     ];
-    for (name, times) in times {
-        report.figure(
-            name,
-            [
-                milliseconds(times.above().median()),
-                milliseconds(times.below().median()),
-            ],
-            times.ratios().median(),
-            &times.ratios(),
-            "",
-        );
+    for (name, times) in &times {
+        report.pairs(name, times, milliseconds, "");
     }
     let median = |of: fn(&Cost) -> f64| Sample::of(direct.iter().map(of)).median();
     report.remark(&format!(

@@ -47,14 +47,10 @@ pub(crate) async fn measure(ground: &Ground, amount: Amount, report: &mut Report
         ["with", "without"],
     );
     let difference = turns.differences();
-    report.figure(
+    report.pairs(
         "VmRSS of the server",
-        [
-            megabytes(turns.above().median()),
-            megabytes(turns.below().median()),
-        ],
-        turns.ratios().median(),
-        &turns.ratios(),
+        &turns,
+        megabytes,
         &format!(
             "{} ({} to {})",
             more(megabytes, difference.median()),

@@ -1,6 +1,7 @@
 //! The figures, one to a file.
 
 pub(crate) mod chats;
+pub(crate) mod clients;
 pub(crate) mod first_token;
 pub(crate) mod memory;
 
@@ -26,6 +27,10 @@ pub(crate) struct Amount {
     conversations: usize,
     /// Registered idle instances.
     instances: usize,
+    /// Clients with a database of their own that are talked to in turn.
+    clients: usize,
+    /// Requests in a turn where requests are counted.
+    requests: usize,
 }
 
 impl Amount {
@@ -36,6 +41,8 @@ impl Amount {
         turns: 4,
         conversations: 256,
         instances: 1_000,
+        clients: 200,
+        requests: 4_000,
     };
     /// What shows that it works.
     pub(crate) const SMOKE: Self = Self {
@@ -44,6 +51,8 @@ impl Amount {
         turns: 2,
         conversations: 64,
         instances: 20,
+        clients: 8,
+        requests: 128,
     };
 }
 
