@@ -14,7 +14,7 @@ use crate::support::{Caller, TestInstance, model_at, read_stream};
 /// The sweep has closed what a crash left by then.
 const SWEPT: Duration = Duration::from_secs(60);
 
-fn caller(serving: &Serving, program: &Program) -> Caller {
+pub(crate) fn caller(serving: &Serving, program: &Program) -> Caller {
     let token = program.run(&["token", "create", "--name", "tests", "--json"]);
     assert_eq!(token.status, 0, "{token:?}");
     let token: Value = serde_json::from_str(&token.stdout).unwrap();

@@ -8,6 +8,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
@@ -23,19 +24,31 @@ const OTHER_KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) struct Serving {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Read all the time: a server whose log nobody reads stands still when the pipe is full.
+    log: Option<JoinHandle<String>>,
 }
 
 impl Serving {
     pub(crate) fn start(program: Program, arguments: &[&str]) -> (Self, Program) {
         let address = free_address();
         let program = program.with("PORT", &address.port().to_string());
-        let child = program
+        let mut child = program
             .command(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let serving = Self { child, address };
+        let mut errors = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            errors.read_to_string(&mut log).unwrap();
+            log
+        });
+        let serving = Self {
+            child,
+            address,
+            log: Some(log),
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !serving.get("/readyz").starts_with("HTTP/1.1 200") {
             assert!(
@@ -79,14 +92,10 @@ impl Serving {
         let pid = rustix::process::Pid::from_child(&self.child);
         let begun = Instant::now();
         rustix::process::kill_process(pid, signal).unwrap();
-        let mut log = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
-        (self.child.wait().unwrap().code(), log, begun.elapsed())
+        let status = self.child.wait().unwrap().code();
+        let took = begun.elapsed();
+        let log = self.log.take().unwrap().join().unwrap();
+        (status, log, took)
     }
 }
 
