@@ -49,6 +49,8 @@ pub struct Settings {
     /// Whether one database belongs to one instance. Where it does not, what is in a shared one is
     /// everybody's who shares it.
     pub client_isolation: bool,
+    /// The one instance that this deployment is dedicated to, if it is.
+    pub dedicated: Option<InstanceId>,
     /// Which database addresses are taken.
     pub address_rules: AddressRules,
     /// Where managed client databases are created, if anywhere.

@@ -20,6 +20,7 @@ pub mod api_tokens;
 pub mod chat;
 pub mod client_idempotency;
 pub mod database;
+pub mod dedicated;
 pub mod documents;
 pub mod hosted_chat;
 pub mod instances;

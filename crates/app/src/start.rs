@@ -10,7 +10,7 @@ use stoa_ai::Ai;
 use stoa_client_db::provision::ManagedCluster;
 use stoa_client_db::{AddressError, AddressRules, ClientDatabases, PoolSettings};
 use stoa_domain::seal::{MasterKeyRing, SealError, wrapped_by};
-use stoa_domain::{Clock, Random};
+use stoa_domain::{Clock, InstanceId, Random};
 use stoa_knowledge::ChildSettings;
 use stoa_outbound::{AddressPolicy, Outbound};
 use stoa_platform_db::master_keys::{self, WrappedKey};
@@ -44,6 +44,8 @@ pub struct Options {
     pub platform_isolation: bool,
     /// Whether a client's database must carry its instance's marker.
     pub client_isolation: bool,
+    /// The one instance that this deployment is dedicated to, if it is.
+    pub dedicated: Option<InstanceId>,
     /// The proxies whose word counts on where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
     /// The program that reads documents in a process of its own.
@@ -100,6 +102,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
             chat_url: options.chat_url,
             platform_isolation: options.platform_isolation,
             client_isolation: options.client_isolation,
+            dedicated: options.dedicated,
             address_rules,
             managed,
             trusted_proxies: options.trusted_proxies,

@@ -5,9 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgConnection, PgPool};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool, SqlSafeStr as _, query_scalar,
+};
 
 use crate::signals::Signals;
 use crate::{DbError, Transaction};
@@ -24,16 +26,41 @@ const SESSION_SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout 
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
+/// What the first migration begins with. It asks for a right on the database even where the schema
+/// is there, so it is left out of what runs; an applied migration is known by its checksum, which
+/// is that of the whole file.
+const MAKES_SCHEMA: &str = "CREATE SCHEMA IF NOT EXISTS stoa_platform;";
+
 /// The migrator with its own table inside our schema: sqlx would put it in `public`, which other
-/// programs may share.
+/// programs may share. The schema is to be there.
 pub(crate) fn migrator() -> Migrator {
+    let without_schema = |migration: &Migration| Migration {
+        sql: AssertSqlSafe(migration.sql.as_str().replace(MAKES_SCHEMA, "")).into_sql_str(),
+        ..migration.clone()
+    };
     let mut migrator = Migrator {
-        migrations: MIGRATIONS.migrations.clone(),
+        migrations: MIGRATIONS.iter().map(without_schema).collect(),
         ..Migrator::DEFAULT
     };
-    migrator.create_schema("stoa_platform");
     migrator.dangerous_set_table_name("stoa_platform.schema_migrations");
     migrator
+}
+
+/// Makes the schema unless it is there: a role of least privilege has the schema and no right to
+/// make one.
+async fn ensure_schema(connection: &mut PgConnection) -> Result<(), DbError> {
+    let is_there = query_scalar!(
+        r#"SELECT pg_catalog.to_regnamespace('stoa_platform') IS NOT NULL AS "is_there!""#
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !is_there {
+        // Another replica may be doing the same; the lock of migrations is taken later.
+        let make = "DO $$ BEGIN CREATE SCHEMA stoa_platform; \
+             EXCEPTION WHEN duplicate_schema OR unique_violation THEN NULL; END $$";
+        connection.execute(make).await?;
+    }
+    Ok(())
 }
 
 /// The platform database: a small pool, cheap to clone.
@@ -89,10 +116,16 @@ impl PlatformDb {
         connection
             .execute("SET client_min_messages = 'warning'; SET lock_timeout = '30s'")
             .await?;
-        let migrated = migrator().run_direct(None, &mut connection, false).await;
+        let migrated = match ensure_schema(&mut connection).await {
+            Ok(()) => migrator()
+                .run_direct(None, &mut connection, false)
+                .await
+                .map_err(DbError::Migration),
+            Err(error) => Err(error),
+        };
         // Closing also gives back the migration lock when a migration has failed.
         let closed = connection.close().await;
-        migrated.map_err(DbError::Migration)?;
+        migrated?;
         Ok(closed?)
     }
 

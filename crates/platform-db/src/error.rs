@@ -1,5 +1,10 @@
 //! What can go wrong with the platform database.
 
+use sqlx::migrate::MigrateError;
+
+/// PostgreSQL's code for what a role may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 /// Something that must be unique and is there already, known by its constraint's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,6 +66,19 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// Whether the role has not the right to do it.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        let error = match self {
+            Self::Query(error) => error,
+            Self::Migration(MigrateError::Execute(error)) => error,
+            Self::Migration(MigrateError::ExecuteMigration(error, _)) => error,
+            _ => return false,
+        };
+        let code = error.as_database_error().and_then(|it| it.code());
+        code.as_deref() == Some(INSUFFICIENT_PRIVILEGE)
+    }
+
     /// Whether a unique value was in use, and which.
     #[must_use]
     pub const fn taken(&self) -> Option<Taken> {

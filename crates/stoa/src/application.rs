@@ -13,6 +13,7 @@ use url::Url;
 use crate::command_line::failure::Failure;
 use crate::configuration::{Configuration, Isolation};
 use crate::databases::Databases;
+use crate::dedicated;
 
 /// The hidden subcommand that reads a document in a process of its own.
 pub(crate) const EXTRACTOR: &str = "extract-document";
@@ -66,6 +67,7 @@ pub(crate) async fn start(
         public_url,
         platform_isolation: configuration.isolation.platform,
         client_isolation: configuration.isolation.client_data,
+        dedicated: configuration.client.as_ref().map(|client| client.id),
         trusted_proxies: configuration.trusted_proxies.clone(),
         extractor,
         clock: Clock::system(),
@@ -73,7 +75,7 @@ pub(crate) async fn start(
     };
     start::start(options)
         .await
-        .map_err(|error| start_failure(&error))
+        .map_err(|error| dedicated::with_schema_sql(&error, databases))
 }
 
 /// Ends what runs beside requests and waits for it until the deadline, then closes the connections

@@ -81,9 +81,18 @@ impl Databases {
     }
 
     fn configured(configuration: &Configuration) -> Option<Self> {
+        // A dedicated deployment has its platform's tables in its client's database.
+        let client = configuration.client.as_ref();
+        let in_clients = || client.map(|client| client.database.clone());
         Some(Self {
-            platform: configuration.platform_database.clone()?,
-            managed: configuration.managed_database.clone(),
+            platform: configuration
+                .platform_database
+                .clone()
+                .or_else(in_clients)?,
+            managed: configuration
+                .managed_database
+                .clone()
+                .filter(|_| client.is_none()),
             embedded: None,
         })
     }

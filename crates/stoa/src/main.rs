@@ -6,6 +6,7 @@ mod command_line;
 mod configuration;
 mod data_directory;
 mod databases;
+mod dedicated;
 mod demo;
 mod doctor;
 mod instances;

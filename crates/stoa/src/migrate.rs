@@ -4,10 +4,11 @@ use stoa_app::StartError;
 use stoa_domain::Random;
 use stoa_platform_db::{DbError, PlatformDb};
 
-use crate::application::{self, COMMAND_CONNECTIONS};
+use crate::application::COMMAND_CONNECTIONS;
 use crate::command_line::failure::Failure;
 use crate::command_line::output;
 use crate::databases::Databases;
+use crate::dedicated;
 
 /// Migrates the platform database; safe beside running servers.
 pub(crate) async fn run() -> Result<(), Failure> {
@@ -29,5 +30,5 @@ async fn migrate(databases: &Databases) -> Result<(), Failure> {
     };
     migrated
         .await
-        .map_err(|error| application::start_failure(&StartError::Platform(error)))
+        .map_err(|error| dedicated::with_schema_sql(&StartError::Platform(error), databases))
 }

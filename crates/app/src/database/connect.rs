@@ -14,12 +14,13 @@ use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, Violation};
 use stoa_platform_db::instances::{self, DatabaseFacts, NewDatabase};
 use stoa_platform_db::{DbError, PgConnection};
 
-use super::examine::{Examined, examine};
+use super::examine::{Examined, Given, examine};
 use super::{DatabaseError, SupabaseProject};
 use crate::App;
 use crate::access::ClientCaller;
 use crate::api_configurations::is_ready;
 use crate::audit::{self, By, Deed};
+use crate::contents::open_endpoint;
 use crate::registry::{Registered, RegistryError, address_place};
 
 /// A database as its client gives it.
@@ -48,6 +49,11 @@ pub enum ConnectError {
     /// Another change of the database was made at the same time.
     #[error("the database was changed at the same time")]
     Changed,
+    /// The deployment is dedicated to one instance, whose database the environment names.
+    #[error(
+        "this deployment is dedicated to one instance, whose database is set in its environment"
+    )]
+    Dedicated,
     /// The address could not be sealed.
     #[error("the address could not be sealed")]
     Sealed(#[from] SealError),
@@ -108,7 +114,8 @@ pub(crate) struct MadeReady {
     /// Its address.
     pub(crate) address: DatabaseAddress,
     report: PreflightReport,
-    ai_ready: bool,
+    /// Whether one of the AI configurations in it can answer.
+    pub(crate) ai_ready: bool,
 }
 
 /// Looks at a database and says what is wrong with it. Changes nothing.
@@ -121,7 +128,8 @@ pub async fn check(
     new: &NewAddress,
 ) -> Result<PreflightReport, ConnectError> {
     require_fit(new)?;
-    Ok(examine(app, caller.instance(), &new.url).await.report)
+    let examined = examine(app, caller.instance(), &new.url, Given::ByClient).await;
+    Ok(examined.report)
 }
 
 /// Connects a database: from here the instance's content is there. Runs to its end even if the
@@ -135,6 +143,9 @@ pub async fn put(
     caller: &ClientCaller,
     new: NewAddress,
 ) -> Result<Connected, ConnectError> {
+    if app.settings().dedicated.is_some() {
+        return Err(ConnectError::Dedicated);
+    }
     let (worker, registered, by) = (
         Arc::clone(app),
         Arc::clone(caller.registered()),
@@ -153,7 +164,7 @@ async fn connect(
     new: &NewAddress,
     by: By,
 ) -> Result<Connected, ConnectError> {
-    let (address, report) = accepted(app, registered.id(), new).await?;
+    let (address, report) = accepted(app, registered.id(), new, Given::ByClient).await?;
     require_no_loss(app, registered, &address, report.facts.own).await?;
     let owner = Owner {
         instance: registered.id(),
@@ -182,8 +193,45 @@ pub(crate) async fn make_ready(
     owner: Owner<'_>,
     new: &NewAddress,
 ) -> Result<MadeReady, ConnectError> {
-    let (address, report) = accepted(app, owner.instance, new).await?;
+    let (address, report) = accepted(app, owner.instance, new, Given::ByClient).await?;
     made_ready(app, owner, new, address, report).await
+}
+
+/// The same with the database that the operator of a dedicated deployment has named, which may be on
+/// a private address and hold the platform's tables.
+///
+/// # Errors
+/// As [`put`].
+pub(crate) async fn make_ready_for_operator(
+    app: &App,
+    owner: Owner<'_>,
+    new: &NewAddress,
+) -> Result<MadeReady, ConnectError> {
+    let (address, report) = accepted(app, owner.instance, new, Given::ByOperator).await?;
+    made_ready(app, owner, new, address, report).await
+}
+
+/// Gives the one instance of a dedicated deployment the database that the operator has named now.
+/// What a former one holds stays there: the operator's word is final.
+///
+/// # Errors
+/// As [`put`].
+pub(crate) async fn follow_operator(
+    app: &App,
+    registered: &Registered,
+    new: &NewAddress,
+    by: By,
+) -> Result<(), ConnectError> {
+    let owner = Owner {
+        instance: registered.id(),
+        key: registered.key(),
+        generation: registered.row().database.generation,
+    };
+    let ready = make_ready_for_operator(app, owner, new).await?;
+    note(app, owner, &ready, by).await?;
+    app.clients().forget(owner.instance);
+    app.forget_instance(owner.instance).await;
+    Ok(())
 }
 
 /// Takes the marker of an instance that did not come to be out of its database.
@@ -209,13 +257,14 @@ async fn accepted(
     app: &App,
     instance: InstanceId,
     new: &NewAddress,
+    given: Given,
 ) -> Result<(DatabaseAddress, PreflightReport), ConnectError> {
     require_fit(new)?;
     let Examined {
         report,
         address,
         is_platform,
-    } = examine(app, instance, &new.url).await;
+    } = examine(app, instance, &new.url, given).await;
     if is_platform {
         return Err(ConnectError::IsPlatform(Box::new(report)));
     }
@@ -275,7 +324,10 @@ async fn made_ready(
     let learned = async {
         let connection = apart.checkout(&target).await?;
         let configurations = api_configurations::list(&connection).await?;
-        let ai_ready = configurations.iter().any(is_ready);
+        // One that was sealed for another deployment answers nobody until its key is given again.
+        let ai_ready = configurations
+            .iter()
+            .any(|it| is_ready(it) && open_endpoint(it, instance, key).is_ok());
         Ok::<_, ClientDbError>((connection.has_vectors(), ai_ready))
     };
     let learned = learned.await;

@@ -25,10 +25,29 @@ pub(super) struct Examined {
     pub(super) is_platform: bool,
 }
 
+/// Whose word an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// A client's, who may not reach everything.
+    ByClient,
+    /// The operator's, in a deployment dedicated to one client: where the platform's tables are too.
+    ByOperator,
+}
+
 /// Looks at a database as `instance` would use it. Changes nothing in it.
-pub(super) async fn examine(app: &App, instance: InstanceId, url: &SecretString) -> Examined {
+pub(super) async fn examine(
+    app: &App,
+    instance: InstanceId,
+    url: &SecretString,
+    given: Given,
+) -> Examined {
     let settings = app.settings();
-    let address = match DatabaseAddress::parse(url.expose_secret(), &settings.address_rules) {
+    let parsed = match given {
+        Given::ByClient => DatabaseAddress::parse(url.expose_secret(), &settings.address_rules),
+        Given::ByOperator => DatabaseAddress::parse_operators(url.expose_secret()),
+    };
+    let keep_out = settings.platform_isolation && given == Given::ByClient;
+    let address = match parsed {
         Ok(address) => address,
         Err(error) => {
             return Examined {
@@ -39,7 +58,7 @@ pub(super) async fn examine(app: &App, instance: InstanceId, url: &SecretString)
         }
     };
     // Before any connection: the platform's server is not for guessing passwords at.
-    if settings.platform_isolation && leads_to_platform(app, &address).await {
+    if keep_out && leads_to_platform(app, &address).await {
         return Examined {
             report: refused(Some(&address), "address", IS_PLATFORM.into(), USE_ANOTHER),
             address: Some(address),
@@ -48,7 +67,7 @@ pub(super) async fn examine(app: &App, instance: InstanceId, url: &SecretString)
     }
     let mut report = app.clients().preflight(&address, instance).await;
     // A name or a pooler may have hidden where it leads; the tables do not.
-    let is_platform = settings.platform_isolation && report.facts.platform;
+    let is_platform = keep_out && report.facts.platform;
     if is_platform {
         report.ok = false;
         report

@@ -11,7 +11,9 @@ use stoa_client_db::ClientDbError;
 use crate::registry::RegistryError;
 
 pub use connect::{ConnectError, Connected, NewAddress, check, put};
-pub(crate) use connect::{MadeReady, Owner, give_back, make_ready};
+pub(crate) use connect::{
+    MadeReady, Owner, follow_operator, give_back, make_ready, make_ready_for_operator,
+};
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 pub use supabase::SupabaseProject;
 pub(crate) use supabase::open_anon_key;

@@ -93,6 +93,9 @@ pub async fn create(
     caller: &PlatformCaller,
     wish: Wish,
 ) -> Result<Created, InstanceError> {
+    if app.settings().dedicated.is_some() {
+        return Err(InstanceError::Dedicated);
+    }
     let (worker, by) = (Arc::clone(app), By::from(caller));
     let work = app
         .tasks()
@@ -167,6 +170,40 @@ async fn carry_out(app: &Arc<App>, by: By, wish: Wish) -> Result<Created, Instan
         link,
         environment,
     })
+}
+
+/// Registers the one instance of a dedicated deployment, under the id that it is given and with a
+/// database that is ready, and makes it active if it awaits nothing.
+///
+/// # Errors
+/// When the id is taken, or the platform's database fails.
+pub(crate) async fn register_given(
+    app: &App,
+    by: By,
+    wish: &Wish,
+    id: InstanceId,
+    key: &DataKey,
+    ready: MadeReady,
+) -> Result<(Instance, SetupLink), InstanceError> {
+    let wrapped = app.keys().wrap(id, key, app.random());
+    let draft = Draft {
+        app,
+        by,
+        wish,
+        plan: DEFAULT_PLAN.to_owned(),
+        id,
+        mode: DatabaseMode::External,
+        wrapped: wrapped.map_err(|source| sealed(id, source))?,
+        database: Some(ready.database),
+    };
+    let registered = draft.register().await?;
+    let now = app.clock().now();
+    let mut transaction = app.platform().begin().await?;
+    let ready_since = ready.ai_ready.then_some(now);
+    instances::set_ai_ready(&mut transaction, id, ready_since).await?;
+    instances::activate_if_ready(&mut transaction, id, now).await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(registered)
 }
 
 fn mode(app: &App, wish: &Wish) -> DatabaseMode {

@@ -43,6 +43,9 @@ pub async fn delete(
     caller: &PlatformCaller,
     id: InstanceId,
 ) -> Result<Deleted, InstanceError> {
+    if app.settings().dedicated.is_some() {
+        return Err(InstanceError::Dedicated);
+    }
     let (worker, by) = (Arc::clone(app), By::from(caller));
     let work = app.tasks().spawn(async move {
         begin(&worker, by, id).await?;

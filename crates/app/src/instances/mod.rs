@@ -51,6 +51,9 @@ pub enum InstanceError {
     /// What was asked does not go with where the instance stands in its life.
     #[error("the instance is {0}")]
     Status(InstanceStatus),
+    /// The deployment is dedicated to one instance, which the environment describes.
+    #[error("this deployment is dedicated to one instance, which its environment describes")]
+    Dedicated,
     /// No cluster for managed databases is configured.
     #[error("no cluster for managed databases is configured")]
     NoCluster,

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use stoa_app::isolation::{CLIENT_DATA_ISOLATION, PLATFORM_ISOLATION};
-use stoa_domain::InstanceId;
 use stoa_domain::seal::MasterKeyRing;
+use stoa_domain::{Email, InstanceId};
 use stoa_outbound::AddressPolicy;
 use url::Url;
 
@@ -42,8 +42,8 @@ pub(crate) struct Configuration {
     pub(crate) platform_database: Option<SecretString>,
     /// The cluster of managed client databases; none means the embedded one, if that runs.
     pub(crate) managed_database: Option<SecretString>,
-    /// False asks for a deployment that is dedicated to one instance.
-    pub(crate) multi_tenant: bool,
+    /// The one client that the deployment is dedicated to; none where it is for many.
+    pub(crate) client: Option<DedicatedClient>,
     pub(crate) isolation: Isolation,
     /// What people open, when it is not the address that is listened on.
     pub(crate) public_url: Option<Url>,
@@ -61,6 +61,16 @@ pub(crate) struct Configuration {
     pub(crate) mail_is_configured: bool,
     pub(crate) telemetry: TelemetrySettings,
     pub(crate) warnings: Vec<Warning>,
+}
+
+/// The client configuration of a dedicated deployment. It holds secrets, hence no `Debug`.
+pub(crate) struct DedicatedClient {
+    pub(crate) id: InstanceId,
+    pub(crate) database: SecretString,
+    pub(crate) supabase_url: Option<String>,
+    pub(crate) supabase_anon_key: Option<SecretString>,
+    /// Who owns the instance, where it has no owner yet.
+    pub(crate) admin: Option<Email>,
 }
 
 /// Which walls between clients and platform stand. Both do by default.
@@ -94,6 +104,8 @@ pub(crate) enum Warning {
     },
     /// A known name that has no effect in this version.
     WithoutEffect { name: &'static str },
+    /// A known name that means nothing to a dedicated deployment.
+    NotWhenDedicated { name: &'static str },
     /// A wall between clients, or between them and the platform, that the operator took down.
     WallDown { name: &'static str },
 }
@@ -149,6 +161,12 @@ impl fmt::Display for Warning {
             Self::WithoutEffect { name } => {
                 write!(f, "{name} is set and has no effect in this version")
             }
+            Self::NotWhenDedicated { name } => {
+                write!(
+                    f,
+                    "{name} is set and has no effect in a deployment that is dedicated to one client"
+                )
+            }
             Self::WallDown { name } => {
                 write!(f, "{name} is false: {}", stoa_app::isolation::meaning(name))
             }
@@ -175,12 +193,12 @@ impl Configuration {
             client_data: values.boolean(CLIENT_DATA_ISOLATION, true),
         };
         let multi_tenant = values.boolean("MULTI_TENANT_MODE", true);
-        check_dedicated_client(&mut values, multi_tenant);
+        let client = dedicated_client(&mut values, multi_tenant);
         check_services(&mut values);
         let configuration = Self {
             platform_database: values.parsed("PLATFORM_DATABASE_URL", values::postgres_address),
             managed_database: values.parsed("STOA_MANAGED_DATABASE_URL", values::postgres_address),
-            multi_tenant,
+            client,
             isolation,
             public_url: values.parsed("PUBLIC_URL", values::origin),
             chat_url: values.parsed("CHAT_URL", values::origin),
@@ -202,7 +220,7 @@ impl Configuration {
             postgres_directory: values.text("STOA_POSTGRES_DIR").map(PathBuf::from),
             mail_is_configured: check_mail(&mut values),
             telemetry: telemetry(&mut values),
-            warnings: warnings(environment, isolation),
+            warnings: warnings(environment, isolation, multi_tenant),
         };
         let taken = values.finish()?;
         Ok((configuration, taken))
@@ -238,20 +256,38 @@ fn check_mail(values: &mut Values<'_>) -> bool {
 }
 
 /// What a dedicated deployment needs; elsewhere these names are only checked for their form.
-fn check_dedicated_client(values: &mut Values<'_>, multi_tenant: bool) {
+fn dedicated_client(values: &mut Values<'_>, multi_tenant: bool) -> Option<DedicatedClient> {
     let id = values.parsed("CLIENT_ID", |text| {
         text.parse::<InstanceId>()
             .map_err(|_| format!("is the id of an instance, a UUID, not `{text}`"))
     });
-    values.parsed("CLIENT_DATABASE_URL", values::postgres_address);
-    values.parsed("CLIENT_SUPABASE_URL", values::http_address);
-    values.secret("CLIENT_SUPABASE_ANON_KEY");
-    if !multi_tenant && id.is_none() {
-        values.complain(
-            "CLIENT_ID",
-            "is needed with MULTI_TENANT_MODE=false: whose deployment this is",
-        );
+    let database = values.parsed("CLIENT_DATABASE_URL", values::postgres_address);
+    // The text as it is: a URL's own writing would add a slash to it.
+    let supabase_url = values.parsed("CLIENT_SUPABASE_URL", |text| {
+        values::http_address(text).map(|_| text.to_owned())
+    });
+    let supabase_anon_key = values.secret("CLIENT_SUPABASE_ANON_KEY");
+    let admin = values.parsed("CLIENT_ADMIN_EMAIL", |text| {
+        Email::parse(text).map_err(|_| "is the mail address of the instance's owner".to_owned())
+    });
+    if multi_tenant {
+        return None;
     }
+    let needed = "is needed with MULTI_TENANT_MODE=false; `stoa instance env` prints it:";
+    if id.is_none() {
+        values.complain("CLIENT_ID", &format!("{needed} whose deployment this is"));
+    }
+    if database.is_none() {
+        let whose = format!("{needed} where its data is");
+        values.complain("CLIENT_DATABASE_URL", &whose);
+    }
+    Some(DedicatedClient {
+        id: id?,
+        database: database?,
+        supabase_url,
+        supabase_anon_key,
+        admin,
+    })
 }
 
 /// Services whose settings are judged so that a mistake shows before they are put to use.
@@ -274,7 +310,7 @@ fn check_services(values: &mut Values<'_>) {
     values.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", values::http_address);
 }
 
-fn warnings(environment: &Environment, isolation: Isolation) -> Vec<Warning> {
+fn warnings(environment: &Environment, isolation: Isolation, multi_tenant: bool) -> Vec<Warning> {
     let unknown = environment
         .names()
         .filter(|name| names::is_mistaken(name))
@@ -286,10 +322,18 @@ fn warnings(environment: &Environment, isolation: Isolation) -> Vec<Warning> {
         .iter()
         .filter(|name| environment.get(name).is_some())
         .map(|name| Warning::WithoutEffect { name });
+    let not_when_dedicated = ["STOA_MANAGED_DATABASE_URL"]
+        .into_iter()
+        .filter(|name| !multi_tenant && environment.get(name).is_some())
+        .map(|name| Warning::NotWhenDedicated { name });
     let walls_down = isolation
         .walls_down()
         .map(|name| Warning::WallDown { name });
-    walls_down.chain(unknown).chain(without_effect).collect()
+    walls_down
+        .chain(unknown)
+        .chain(without_effect)
+        .chain(not_when_dedicated)
+        .collect()
 }
 
 #[cfg(test)]

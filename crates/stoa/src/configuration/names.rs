@@ -13,6 +13,7 @@ pub(super) const KNOWN: &[&str] = &[
     "CLIENT_DATABASE_URL",
     "CLIENT_SUPABASE_URL",
     "CLIENT_SUPABASE_ANON_KEY",
+    "CLIENT_ADMIN_EMAIL",
     "PUBLIC_URL",
     "CHAT_URL",
     "HOST",

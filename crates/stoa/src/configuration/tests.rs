@@ -30,7 +30,7 @@ fn an_empty_environment_gives_the_defaults() {
             client_data: true
         }
     );
-    assert!(configuration.multi_tenant);
+    assert!(configuration.client.is_none());
     assert!(configuration.platform_database.is_none());
     assert!(configuration.master_keys.is_none());
     assert!(configuration.warnings.is_empty());

@@ -18,8 +18,10 @@ use crate::command_line::failure::with_causes;
 use crate::configuration::Configuration;
 use crate::data_directory::DataDirectory;
 use crate::databases::Databases;
+use crate::dedicated;
 
 const POSTGRES: &str = "embedded_postgres";
+const CLIENT: &str = "client_database";
 const PLATFORM: &str = "platform_database";
 const SCHEMA: &str = "platform_schema";
 const STORED_KEYS: &str = "stored_keys";
@@ -31,6 +33,15 @@ const TOLERABLE_SKEW: TimeDelta = TimeDelta::seconds(2);
 /// More than this and links and sessions end at the wrong time.
 const HARMFUL_SKEW: TimeDelta = TimeDelta::seconds(60);
 
+/// The client's database of a dedicated deployment.
+pub(super) async fn dedicated(configuration: &Configuration) -> Option<Check> {
+    let client = configuration.client.as_ref()?;
+    Some(match dedicated::examine(configuration).await {
+        Ok(()) => Check::pass(CLIENT, format!("the database of {} can be used", client.id)),
+        Err(failure) => Check::fail(CLIENT, failure.message(), failure.remedy()),
+    })
+}
+
 /// The embedded PostgreSQL's programs, and whether there is a cluster to look into.
 pub(super) fn embedded(configuration: &Configuration) -> (Check, bool) {
     if configuration.platform_database.is_some() {
@@ -38,6 +49,10 @@ pub(super) fn embedded(configuration: &Configuration) -> (Check, bool) {
             Check::pass(POSTGRES, "not used: PLATFORM_DATABASE_URL is set"),
             true,
         );
+    }
+    if configuration.client.is_some() {
+        let detail = "not used: the platform's tables are in the client's database";
+        return (Check::pass(POSTGRES, detail), true);
     }
     let directory = DataDirectory::new(&configuration.data_directory).postgres();
     match installed(&directory, configuration.postgres_directory.as_deref()) {
@@ -77,7 +92,9 @@ pub(super) async fn connected(
         }
     };
     let mut checks = platform(&databases, keys).await;
-    checks.push(managed(&databases).await);
+    if configuration.client.is_none() {
+        checks.push(managed(&databases).await);
+    }
     if let Err(failure) = databases.stop().await {
         checks.push(Check::fail(POSTGRES, failure.message(), failure.remedy()));
     }

@@ -31,6 +31,7 @@ async fn check_all(mut configuration: Configuration) -> Vec<Check> {
     checks.push(check);
     let (check, can_connect) = databases::embedded(&configuration);
     checks.push(check);
+    checks.extend(databases::dedicated(&configuration).await);
     if can_connect {
         checks.extend(databases::connected(&configuration, keys.as_ref()).await);
     }

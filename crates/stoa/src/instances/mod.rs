@@ -287,7 +287,7 @@ impl Name {
 }
 
 /// Why a client's own database was not connected, and what to do.
-fn of_database(error: &ConnectError) -> Failure {
+pub(crate) fn of_database(error: &ConnectError) -> Failure {
     match error.failed_check() {
         Some(check) => Failure::new("database_check_failed", check.detail.clone())
             .hint(check.remedy.clone().unwrap_or_default()),
@@ -296,7 +296,7 @@ fn of_database(error: &ConnectError) -> Failure {
 }
 
 /// What went wrong with an instance, and what to do.
-fn failure(error: &InstanceError) -> Failure {
+pub(crate) fn failure(error: &InstanceError) -> Failure {
     let failure = |code| Failure::from_error(code, error);
     match error {
         InstanceError::NotFound => {
@@ -308,6 +308,9 @@ fn failure(error: &InstanceError) -> Failure {
             Failure::new("invalid", format!("{field}: {message}"))
         }
         InstanceError::Status(_) => failure("wrong_status"),
+        InstanceError::Dedicated => failure("dedicated_deployment").hint(
+            "no instance is made or deleted here; for several, start a deployment with MULTI_TENANT_MODE=true",
+        ),
         InstanceError::NoCluster => failure("no_cluster").hint(
             "set STOA_MANAGED_DATABASE_URL, or use --database external for a client with a database of its own",
         ),

@@ -37,12 +37,15 @@ pub(crate) async fn run(role: Role) -> Result<(), Failure> {
 /// show.
 pub(crate) async fn run_demo(output: OutputArguments) -> Result<(), Failure> {
     let mut configuration = configuration()?;
-    if configuration.platform_database.is_some() || configuration.managed_database.is_some() {
+    if configuration.platform_database.is_some()
+        || configuration.managed_database.is_some()
+        || configuration.client.is_some()
+    {
         return Err(Failure::new(
             "not_for_a_demo",
             "a demo makes admins and clients with known names, so it runs on the embedded PostgreSQL only",
         )
-        .hint("unset PLATFORM_DATABASE_URL and STOA_MANAGED_DATABASE_URL, or use `stoa serve`"));
+        .hint("unset PLATFORM_DATABASE_URL, STOA_MANAGED_DATABASE_URL and MULTI_TENANT_MODE, or use `stoa serve`"));
     }
     let keys = master_key::of_or_new(&mut configuration, &Random::system())?;
     // An Ollama or a PostgreSQL on the same machine is what people try first.
@@ -61,12 +64,5 @@ fn configuration() -> Result<Configuration, Failure> {
     for warning in &configuration.warnings {
         tracing::warn!("{warning}");
     }
-    if configuration.multi_tenant {
-        return Ok(configuration);
-    }
-    Err(Failure::new(
-        "not_available",
-        "this version serves many instances only; a deployment dedicated to one is not available",
-    )
-    .hint("unset MULTI_TENANT_MODE"))
+    Ok(configuration)
 }

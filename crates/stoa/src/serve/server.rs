@@ -17,6 +17,7 @@ use crate::application::{self, Purpose};
 use crate::command_line::failure::Failure;
 use crate::configuration::Configuration;
 use crate::databases::Databases;
+use crate::dedicated;
 
 /// What may take its time when the process ends: answers under way and their saving. With what
 /// the databases then take, the process is out within 30 s.
@@ -41,6 +42,7 @@ impl Server {
             Termination::listen().map_err(|error| Failure::from_error("cannot_start", &error))?;
         let (listener, address) = listener::bind(&configuration.host, configuration.port).await?;
         let random = Random::system();
+        dedicated::examine(configuration).await?;
         let databases = tokio::select! {
             opened = Databases::open(configuration, &random) => opened?,
             signal = termination.wait() => return Err(ended_while_starting(signal)),
@@ -55,7 +57,14 @@ impl Server {
             ) => started,
             signal = termination.wait() => Err(ended_while_starting(signal)),
         };
-        match started {
+        let prepared = match (started, &configuration.client) {
+            (Ok(app), Some(client)) => dedicated::prepare(&app, client)
+                .await
+                .and_then(|prepared| dedicated::welcome(&app, &prepared))
+                .map(|()| app),
+            (started, _) => started,
+        };
+        match prepared {
             Ok(app) => Ok(Self {
                 termination,
                 databases,

@@ -53,7 +53,7 @@ fn both() -> String {
     format!("{NEW_KEY},{MASTER_KEY}")
 }
 
-fn caller(serving: &Serving, program: &Program) -> Caller {
+pub(crate) fn caller(serving: &Serving, program: &Program) -> Caller {
     let token = program.run(&["token", "create", "--name", "tests"]);
     assert_eq!(token.status, 0, "{token:?}");
     let base = format!("http://{}", serving.address);

@@ -12,6 +12,7 @@ mod client;
 mod command_line;
 mod content;
 mod crash;
+mod dedicated;
 mod drill;
 mod exchanged;
 mod five_steps;

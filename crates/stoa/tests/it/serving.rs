@@ -5,7 +5,7 @@
     reason = "a test whose server cannot be run fails"
 )]
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
@@ -44,7 +44,7 @@ impl Serving {
             errors.read_to_string(&mut log).unwrap();
             log
         });
-        let serving = Self {
+        let mut serving = Self {
             child,
             address,
             log: Some(log),
@@ -55,6 +55,10 @@ impl Serving {
                 Instant::now() < deadline,
                 "the server was not ready in time"
             );
+            if let Some(status) = serving.child.try_wait().unwrap() {
+                let log = serving.log.take().map(|log| log.join().unwrap());
+                panic!("the server ended with {status}: {log:?}");
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
         (serving, program)
@@ -72,6 +76,13 @@ impl Serving {
             stream.read_to_string(&mut answer).ok();
         }
         answer
+    }
+
+    /// What was printed up to now: the lines before the server listened.
+    pub(crate) fn printed(&mut self, lines: usize) -> Vec<String> {
+        let output = std::io::BufReader::new(self.child.stdout.take().unwrap());
+        let lines = output.lines().take(lines);
+        lines.map(|line| line.unwrap()).collect()
     }
 
     /// The JSON that is printed first, and the log; ends the server.

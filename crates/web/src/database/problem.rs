@@ -29,6 +29,11 @@ impl From<ConnectError> for Problem {
                 "database_changed",
                 "The database was changed by somebody else at the same time. Look at the instance and try again.",
             ),
+            ConnectError::Dedicated => Self::new(
+                StatusCode::CONFLICT,
+                "dedicated_deployment",
+                "This deployment is dedicated to this instance, and its database is the one in CLIENT_DATABASE_URL. Change it there and restart.",
+            ),
             ConnectError::Sealed(error) => Self::internal(&error),
             ConnectError::Database(error) => error.into(),
             ConnectError::Registry(error) => error.into(),

@@ -26,6 +26,11 @@ impl From<InstanceError> for Problem {
                 "wrong_status",
                 format!("The instance is {status}; this cannot be done to it now."),
             ),
+            InstanceError::Dedicated => Self::new(
+                StatusCode::CONFLICT,
+                "dedicated_deployment",
+                "This deployment is dedicated to the one instance that its environment describes: none is made or deleted here. Start a deployment with MULTI_TENANT_MODE=true for several.",
+            ),
             InstanceError::NoCluster => Self::invalid_field(
                 "database.mode",
                 "no cluster for managed databases is configured here; use “external”",

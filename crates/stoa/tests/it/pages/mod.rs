@@ -8,12 +8,12 @@ use stoa_app::access::PlatformCaller;
 use stoa_app::super_admins;
 use stoa_domain::Email;
 
-use crate::support::{Browser, Server, TestInstance};
+use crate::support::{Browser, Caller, Server, TestInstance};
 
 const PASSWORD: &str = "a long and unrelated phrase";
 
 /// The path of the set-up link that an instance was answered with.
-fn setup_path(server: &Server, setup_url: &str) -> String {
+fn setup_path(server: &Caller, setup_url: &str) -> String {
     let path = setup_url.strip_prefix(&server.base);
     path.expect("a link to this server").to_owned()
 }
@@ -36,7 +36,7 @@ pub async fn signed_in_super_admin(server: &Server) -> Browser {
     browser
 }
 
-async fn set_password(server: &Server, browser: &mut Browser, url: &str) {
+pub(crate) async fn set_password(server: &Caller, browser: &mut Browser, url: &str) {
     let page = browser.open(server, &setup_path(server, url)).await;
     assert_eq!(page.status, 200, "{}", page.html);
     let (form_token, token) = (page.field("form_token"), page.field("token"));

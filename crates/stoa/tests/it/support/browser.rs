@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::{Method, RequestBuilder, Response};
 use url::form_urlencoded;
 
-use super::Server;
+use super::Caller;
 
 /// A browser with its cookies.
 #[derive(Default)]
@@ -47,20 +47,20 @@ impl Page {
 
 impl Browser {
     /// Opens an address.
-    pub async fn open(&mut self, server: &Server, path: &str) -> Page {
+    pub async fn open(&mut self, server: &Caller, path: &str) -> Page {
         let request = server.anonymous(Method::GET, path);
         self.send(request).await
     }
 
     /// Sends a form from a page of the same origin.
-    pub async fn submit(&mut self, server: &Server, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub async fn submit(&mut self, server: &Caller, path: &str, fields: &[(&str, &str)]) -> Page {
         self.submit_from(server, path, fields, &server.base).await
     }
 
     /// Sends a form from a page of this origin.
     pub async fn submit_from(
         &mut self,
-        server: &Server,
+        server: &Caller,
         path: &str,
         fields: &[(&str, &str)],
         origin: &str,

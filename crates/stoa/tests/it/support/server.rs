@@ -193,6 +193,7 @@ fn options(database: &TestDatabase, address: SocketAddr) -> Options {
         public_url,
         platform_isolation: true,
         client_isolation: true,
+        dedicated: None,
         trusted_proxies: Vec::new(),
         extractor: ChildSettings {
             program: env!("CARGO_BIN_EXE_stoa").into(),
