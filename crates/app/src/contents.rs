@@ -28,6 +28,8 @@ pub struct Contents {
 pub struct Model {
     /// Its id.
     pub id: ApiConfigurationId,
+    /// What the client calls it.
+    pub name: String,
     /// The provider, its address and key.
     pub endpoint: Endpoint,
     /// The model's name with that provider.
@@ -112,6 +114,7 @@ fn usable(configuration: ApiConfiguration, instance: InstanceId, key: &DataKey) 
     match open_endpoint(&configuration, instance, key) {
         Ok(endpoint) => Some(Model {
             id: configuration.id,
+            name: configuration.settings.name,
             endpoint,
             model: configuration.settings.model,
             embedding_model: configuration.settings.embedding_model,

@@ -19,6 +19,7 @@ pub mod api_configurations;
 pub mod api_tokens;
 pub mod chat;
 pub mod client_idempotency;
+pub mod completions;
 pub mod database;
 pub mod dedicated;
 pub mod documents;

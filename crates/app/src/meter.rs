@@ -22,6 +22,8 @@ pub struct Metered {
     pub instance: InstanceId,
     /// Its id, which makes counting it twice impossible.
     pub message: MessageId,
+    /// What it was.
+    pub kind: UsageKind,
     /// The model that answered; empty when none did.
     pub model: String,
     /// Tokens read, if the provider said.
@@ -110,7 +112,7 @@ pub fn event(metered: &Metered) -> UsageEvent {
     UsageEvent {
         instance: metered.instance,
         message: metered.message,
-        kind: UsageKind::Answer,
+        kind: metered.kind,
         occurred_at: metered.at,
         model: metered.model.clone(),
         input_tokens: metered.input_tokens,

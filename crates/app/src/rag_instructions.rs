@@ -5,6 +5,7 @@ use stoa_domain::{RagInstructions, Violation};
 
 use crate::App;
 use crate::access::ClientCaller;
+use crate::chat::prompt::variables;
 use crate::database::DatabaseError;
 
 /// Why instructions were not read or changed.
@@ -36,6 +37,23 @@ pub async fn get(
     Ok(rag_instructions::get(&connection)
         .await?
         .unwrap_or_default())
+}
+
+/// What may not be meant in instructions that are right all the same: variables that are none.
+#[must_use]
+pub fn warnings(instructions: &RagInstructions) -> Vec<Violation> {
+    let known = variables::KNOWN
+        .map(|name| format!("{{{{{name}}}}}"))
+        .join(", ");
+    let unknown = variables::unknown(&instructions.system_prompt).into_iter();
+    unknown
+        .map(|name| Violation {
+            field: "system_prompt".to_owned(),
+            message: format!(
+                "{{{{{name}}}}} is no variable and stays as it is written; there are {known}"
+            ),
+        })
+        .collect()
 }
 
 /// Replaces the instructions, for every answer from now on.

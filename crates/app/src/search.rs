@@ -21,5 +21,6 @@ pub async fn search(
 ) -> Result<Vec<Hit>, DatabaseError> {
     let contents = app.contents(caller.registered()).await?;
     let top_k = top_k.unwrap_or_else(|| u16::from(contents.instructions.top_k));
-    retrieval::find(app, &contents, caller.registered(), question, top_k).await
+    let query = [question.to_owned()];
+    retrieval::find(app, &contents, caller.registered(), &query, top_k).await
 }

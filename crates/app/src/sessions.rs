@@ -69,7 +69,7 @@ pub async fn find(
     found(&connection, id).await
 }
 
-/// What was said in a conversation, oldest first.
+/// What was said in a conversation, oldest first, with the earlier versions of answers.
 ///
 /// # Errors
 /// When there is none with this id, or the client's database fails.
@@ -81,7 +81,7 @@ pub async fn messages(
 ) -> Result<Page<Message>, SessionError> {
     let connection = app.checkout(caller.registered()).await?;
     found(&connection, id).await?;
-    Ok(messages::list(&connection, id, page).await?)
+    Ok(messages::list_versions(&connection, id, page).await?)
 }
 
 /// Writes to the visitor as a person. That takes the conversation over: the bot is silent in it

@@ -37,6 +37,7 @@ pub struct ClientConnection {
     wire: Wire,
     statement_deadline: Duration,
     has_vectors: bool,
+    schema_version: i32,
     unfit: AtomicBool,
     /// Whether a statement failed since the transaction began, which PostgreSQL undoes at COMMIT
     /// without calling that an error.
@@ -63,6 +64,7 @@ impl ClientConnection {
             wire: wire::connect(outbound, address, deadlines, tasks).await?,
             statement_deadline: deadlines.statement,
             has_vectors: false,
+            schema_version: 0,
             unfit: AtomicBool::new(false),
             statement_failed: AtomicBool::new(false),
             under_way: AtomicU32::new(0),
@@ -74,6 +76,13 @@ impl ClientConnection {
     #[must_use]
     pub fn has_vectors(&self) -> bool {
         self.has_vectors
+    }
+
+    /// The schema version that the database had when this connection was opened; at least that is
+    /// there. What came with a later version is not to be used on this connection.
+    #[must_use]
+    pub fn schema_version(&self) -> i32 {
+        self.schema_version
     }
 
     /// Whether the connection is encrypted.
@@ -98,6 +107,10 @@ impl ClientConnection {
 
     pub(crate) fn set_has_vectors(&mut self, has: bool) {
         self.has_vectors = has;
+    }
+
+    pub(crate) fn set_schema_version(&mut self, version: i32) {
+        self.schema_version = version;
     }
 
     /// Says which process answers. Where it is the one that was announced, nothing shares it, and

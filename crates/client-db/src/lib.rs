@@ -21,6 +21,7 @@ mod pool;
 mod row;
 mod statements;
 mod text_search;
+mod versioned;
 mod wire;
 
 pub mod api_configurations;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The schema version that this program writes. It reads the one before as well.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// How long a whole migration may take.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -24,11 +24,18 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "first_tables",
-    sql: include_str!("../migrations/0001_first_tables.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "first_tables",
+        sql: include_str!("../migrations/0001_first_tables.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "versions_and_summaries",
+        sql: include_str!("../migrations/0002_versions_and_summaries.sql"),
+    },
+];
 const BEFORE: &str = include_str!("../migrations/before.sql");
 const AFTER: &str = include_str!("../migrations/after.sql");
 

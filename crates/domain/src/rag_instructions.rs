@@ -10,7 +10,9 @@ use crate::violation::{Violation, Violations};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RagInstructions {
-    /// Who the bot is and how it speaks. At most 20,000 characters.
+    /// Who the bot is and how it speaks. At most 20,000 characters. `{{visitor_name}}`, `{{page}}`,
+    /// `{{locale}}`, `{{date}}` and `{{bot_name}}` stand for what they name; what a visitor gave is
+    /// passed on as quoted data.
     pub system_prompt: String,
     /// What an answer may be drawn from.
     pub answer_policy: AnswerPolicy,

@@ -14,6 +14,10 @@ words! {
         Answer = "answer",
         /// A completion over the OpenAI-compatible API.
         Completion = "completion",
+        /// The summary of a long conversation. It takes tokens and is no message.
+        Summary = "summary",
+        /// Vectors over the OpenAI-compatible API. They take tokens and are no message.
+        Embedding = "embedding",
     }
 }
 
@@ -41,7 +45,7 @@ pub struct UsageEvent {
 pub struct UsageDay {
     /// The day.
     pub day: NaiveDate,
-    /// Answered messages.
+    /// Answered messages: those of conversations and those of programs.
     pub messages: i64,
     /// Tokens read, where the provider said.
     pub input_tokens: i64,
@@ -125,7 +129,7 @@ pub async fn sum_by_day(
 ) -> Result<Vec<UsageDay>, DbError> {
     Ok(query_as!(
         UsageDay,
-        r#"SELECT (occurred_at AT TIME ZONE 'UTC')::date AS "day!", count(*) AS "messages!",
+        r#"SELECT (occurred_at AT TIME ZONE 'UTC')::date AS "day!", count(*) FILTER (WHERE kind IN ('answer', 'completion')) AS "messages!",
                   coalesce(sum(input_tokens), 0)::bigint AS "input_tokens!",
                   coalesce(sum(output_tokens), 0)::bigint AS "output_tokens!"
            FROM stoa_platform.usage_events

@@ -11,6 +11,7 @@ mod health;
 mod http;
 mod instances;
 mod live_configuration;
+mod openai_api;
 mod openapi;
 mod pages;
 mod rag_instructions;
@@ -108,6 +109,7 @@ fn all_routes() -> Routes {
         documents::add,
         instances::add,
         live_configuration::add,
+        openai_api::add,
         pages::add,
         rag_instructions::add,
         sessions::add,

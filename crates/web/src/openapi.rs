@@ -22,6 +22,7 @@ use crate::pages::api_docs::ApiDocs;
         (name = "platform", description = "The owner's side: instances. `Authorization: Bearer <platform token>`."),
         (name = "client", description = "One instance's side: its database, settings and documents. `Authorization: Bearer <client API key>`."),
         (name = "chat", description = "What the widget and the hosted page speak. `Authorization: Bearer <session token>`."),
+        (name = "openai", description = "What the `openai` client libraries speak, with base URL `…/v1` and a client API key as API key. Unlike elsewhere, errors have OpenAI's shape, `{\"error\": {message, type, param, code}}`, and unknown fields of a body are passed over."),
         (name = "health", description = "For load balancers.")
     )
 )]

@@ -7,6 +7,7 @@ use stoa_client_db::ClientDbError;
 use stoa_platform_db::DbError;
 
 use super::event::Failure;
+use super::opening::NotOpened;
 use crate::database::DatabaseError;
 use crate::registry::RegistryError;
 
@@ -34,6 +35,12 @@ pub enum ChatError {
     /// Too many answers are being written for this instance.
     #[error("too many answers are being written at once")]
     Busy,
+    /// Only the last answer of a conversation with the bot can be made again, once it has ended.
+    #[error("this answer cannot be made again")]
+    NotTheLastAnswer,
+    /// The client's database is still being brought up to date.
+    #[error("the client's database is being brought up to date")]
+    Updating,
     /// Nobody could answer.
     #[error("no answer could be had")]
     NoAnswer(Failure),
@@ -80,6 +87,24 @@ pub fn visitor_failure(error: &AiError) -> Failure {
     }
 }
 
+/// What keeps the first word from coming, as the visitor is told.
+#[must_use]
+pub fn opening_failure(error: &NotOpened) -> Failure {
+    match error {
+        NotOpened::Nobody => nobody_configured(),
+        NotOpened::Model(error) => visitor_failure(error),
+        NotOpened::Retrieval(error) => {
+            tracing::warn!(code = error.code(), "retrieval failed");
+            Failure {
+                code: "database_unavailable",
+                text: "The assistant cannot reach its documents right now. Please try again."
+                    .into(),
+                retryable: true,
+            }
+        }
+    }
+}
+
 /// Nobody is configured who could answer.
 #[must_use]
 pub fn nobody_configured() -> Failure {
@@ -118,6 +143,7 @@ impl ChatError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy => Some(Duration::from_secs(2)),
+            Self::Updating => Some(Duration::from_secs(30)),
             Self::Database(error) => error.retry_after(),
             _ => None,
         }

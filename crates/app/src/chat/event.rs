@@ -26,6 +26,14 @@ pub struct Source {
     pub url: Option<String>,
     /// The passage.
     pub text: String,
+    /// Whether the finished answer was drawn from it; every one is offered before the text begins.
+    #[serde(default = "is_used")]
+    pub used: bool,
+}
+
+/// Answers that were stored before this was noted used all of their sources.
+const fn is_used() -> bool {
+    true
 }
 
 /// What an answer took.

@@ -4,25 +4,36 @@
 //! and starts the [`writer`]; whoever listens follows the [`live::LiveAnswer`]. Everything here
 //! takes a [`Visitor`]: the bearer of one conversation's token, which every query checks.
 
+mod again;
+mod citations;
 mod error;
 pub mod event;
+mod follow_up;
 pub mod live;
-mod prompt;
+mod no_answer;
+pub(crate) mod opening;
+pub(crate) mod prompt;
 mod replay;
 pub mod retrieval;
 pub mod sessions;
+mod small_talk;
+mod summary;
 pub mod sweep;
 mod writer;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 pub use stoa_client_db::messages::Message;
-use stoa_client_db::messages::{self, NewTurn, TurnStart};
+use stoa_client_db::messages::{self, HistoryMessage, Known, NewTurn, TurnStart};
 use stoa_domain::{InstanceId, InstanceStatus, MessageId, MessageState, SessionId};
 
+pub use again::regenerate;
+pub(crate) use citations::noted;
 pub use error::ChatError;
-pub use replay::stored_sources;
+pub(crate) use no_answer::is_no_answer;
+pub use replay::used_sources;
 pub use stoa_client_db::feedback::Feedback;
 pub use stoa_client_db::sessions::Session;
 
@@ -30,6 +41,7 @@ use crate::App;
 use crate::access::Visitor;
 use crate::contents::Contents;
 use crate::registry::Registered;
+use crate::turns::Place;
 use event::Cursor;
 use live::{Listener, LiveAnswer};
 use writer::Writer;
@@ -37,7 +49,7 @@ use writer::Writer;
 /// The longest message of a visitor, in characters.
 pub const LONGEST_MESSAGE: usize = 16_000;
 /// How many earlier messages a model may be given.
-const HISTORY: u16 = 40;
+pub(crate) const HISTORY: u16 = 40;
 
 /// A visitor's message.
 pub struct Question {
@@ -105,30 +117,55 @@ pub async fn ask(
         TurnStart::New {
             history,
             has_passages,
+            known,
             ..
         } => {
-            let live = LiveAnswer::new(answer, session);
-            let listener = live.listen(Cursor::default());
-            let writer = Writer {
-                app: Arc::clone(app),
-                registered,
-                contents,
-                live: Arc::clone(&live),
+            let beginning = Beginning {
+                session,
+                answer,
                 question: question.content,
                 history,
                 has_passages,
+                known,
                 created_at,
                 started,
             };
-            let entered = app.live_answers().enter(&live);
-            app.tasks().spawn(async move {
-                writer.run().await;
-                drop((entered, place));
-            });
-            live.opened().await.map_err(ChatError::NoAnswer)?;
+            let listener = start(app, registered, contents, beginning, place).await?;
             Ok(Asked::Answer(listener))
         }
     }
+}
+
+/// A turn that is stored and has an answer to be written.
+struct Beginning {
+    session: SessionId,
+    answer: MessageId,
+    question: String,
+    history: Vec<HistoryMessage>,
+    has_passages: bool,
+    known: Known,
+    created_at: DateTime<Utc>,
+    started: Instant,
+}
+
+/// Starts the writer of an answer, and waits for its first word.
+async fn start(
+    app: &Arc<App>,
+    registered: Arc<Registered>,
+    contents: Arc<Contents>,
+    beginning: Beginning,
+    place: Place,
+) -> Result<Listener, ChatError> {
+    let live = LiveAnswer::new(beginning.answer, beginning.session);
+    let listener = live.listen(Cursor::default());
+    let writer = Writer::new(app, registered, contents, Arc::clone(&live), beginning);
+    let entered = app.live_answers().enter(&live);
+    app.tasks().spawn(async move {
+        writer.run().await;
+        drop((entered, place));
+    });
+    live.opened().await.map_err(ChatError::NoAnswer)?;
+    Ok(listener)
 }
 
 /// Goes on with an answer after a position, wherever it is written; replays a finished one.

@@ -44,11 +44,19 @@ fn preamble(message: &Message) -> Vec<Event> {
     events
 }
 
-/// The sources as they were stored; what cannot be read is left out, since the client's database
+/// The sources as they were offered and stored; what cannot be read is left out, since the client's database
 /// may hold anything.
 #[must_use]
 pub fn stored_sources(stored: &serde_json::Value) -> Vec<Source> {
     serde_json::from_value(stored.clone()).unwrap_or_default()
+}
+
+/// The sources that a stored answer was drawn from: what people are shown beside it.
+#[must_use]
+pub fn used_sources(stored: &serde_json::Value) -> Vec<Source> {
+    let mut sources = stored_sources(stored);
+    sources.retain(|source| source.used);
+    sources
 }
 
 /// What comes after a stored answer's text.

@@ -4,21 +4,24 @@ use stoa_client_db::TextSearchConfiguration;
 use stoa_client_db::search::{self, Hit, QueryEmbedding, SearchQuery};
 
 use super::event::Source;
-use super::prompt;
 use crate::App;
 use crate::contents::Contents;
 use crate::database::DatabaseError;
 use crate::registry::Registered;
 
-/// How many characters of a question are searched for.
+/// How many characters of a query are searched for.
 const QUESTION_CHARACTERS: usize = 2_000;
 
-/// The passages for a question, best first, at most `top_k` of the instructions.
+/// The constant of reciprocal rank fusion, as in the search itself.
+const RANK_CONSTANT: f64 = 60.0;
+
+/// The passages for what is looked for, best first, at most `top_k`. Several queries are ways to ask
+/// one thing; their results are fused by reciprocal rank.
 ///
 /// Without an embedding model, or when the provider does not embed, the search is by words alone:
 /// a worse answer is better than none.
 ///
-/// No connection is held while the question is embedded.
+/// No connection is held while the queries are embedded.
 ///
 /// # Errors
 /// When the client's database fails.
@@ -26,23 +29,61 @@ pub async fn find(
     app: &App,
     contents: &Contents,
     registered: &Registered,
-    question: &str,
+    queries: &[String],
     top_k: u16,
 ) -> Result<Vec<Hit>, DatabaseError> {
-    let question: String = question.chars().take(QUESTION_CHARACTERS).collect();
-    let vector = embed(app, contents, registered, &question).await;
-    let embedding = vector
-        .as_ref()
-        .map(|(model, vector)| QueryEmbedding { vector, model });
+    let queries: Vec<String> = queries.iter().map(|query| bounded(query)).collect();
+    let embedded = embed(app, contents, registered, &queries).await;
     let configuration = text_search(contents);
-    let query = SearchQuery {
-        text: &question,
-        embedding,
-        top_k,
-        configuration,
-    };
     let connection = app.checkout(registered).await?;
-    Ok(search::hybrid(&connection, &query).await?)
+    let mut lists = Vec::with_capacity(queries.len());
+    for (index, text) in queries.iter().enumerate() {
+        let embedding = embedded.as_ref().and_then(|(model, vectors)| {
+            let vector = vectors.get(index)?;
+            Some(QueryEmbedding { vector, model })
+        });
+        let query = SearchQuery {
+            text,
+            embedding,
+            top_k,
+            configuration,
+        };
+        lists.push(search::hybrid(&connection, &query).await?);
+    }
+    Ok(fused(lists, usize::from(top_k)))
+}
+
+/// The end of a long query: a follow-up question stands after what it leans on.
+fn bounded(query: &str) -> String {
+    let more = query.chars().count().saturating_sub(QUESTION_CHARACTERS);
+    query.chars().skip(more).collect()
+}
+
+/// Several lists as one, by reciprocal rank. A passage keeps its best score.
+fn fused(mut lists: Vec<Vec<Hit>>, most: usize) -> Vec<Hit> {
+    if lists.len() <= 1 {
+        return lists.pop().unwrap_or_default();
+    }
+    let mut ranked: Vec<(f64, Hit)> = Vec::new();
+    for list in lists {
+        for (place, hit) in list.into_iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "a list has at most 50 passages")]
+            let weight = 1.0 / (RANK_CONSTANT + place as f64 + 1.0);
+            match ranked
+                .iter_mut()
+                .find(|(_, it)| it.chunk_id == hit.chunk_id)
+            {
+                Some((sum, known)) => {
+                    *sum += weight;
+                    known.score = known.score.max(hit.score);
+                }
+                None => ranked.push((weight, hit)),
+            }
+        }
+    }
+    // Stable: between equals the first query's order decides.
+    ranked.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    ranked.into_iter().take(most).map(|(_, hit)| hit).collect()
 }
 
 /// The text search configuration of the instance's language.
@@ -52,23 +93,16 @@ pub fn text_search(contents: &Contents) -> TextSearchConfiguration {
         .unwrap_or(TextSearchConfiguration::SIMPLE)
 }
 
-async fn embed(
+async fn embed<'a>(
     app: &App,
-    contents: &Contents,
+    contents: &'a Contents,
     registered: &Registered,
-    question: &str,
-) -> Option<(String, Vec<f32>)> {
+    queries: &[String],
+) -> Option<(&'a str, Vec<Vec<f32>>)> {
     registered.row().database.facts.pgvector.as_ref()?;
     let (endpoint, model) = contents.embedding_endpoint()?;
-    match app
-        .ai()
-        .embed(endpoint, model, &[question.to_owned()])
-        .await
-    {
-        Ok(vectors) => vectors
-            .into_iter()
-            .next()
-            .map(|vector| (model.to_owned(), vector)),
+    match app.ai().embed(endpoint, model, queries).await {
+        Ok(vectors) => Some((model, vectors)),
         Err(error) => {
             tracing::warn!(
                 code = error.code().as_str(),
@@ -80,17 +114,10 @@ async fn embed(
     }
 }
 
-/// Numbers the passages that are good enough and fit the budget.
+/// Numbers the passages that are good enough.
 #[must_use]
 pub fn sources(hits: Vec<Hit>, min_score: f64) -> Vec<Source> {
-    let hits: Vec<Hit> = hits
-        .into_iter()
-        .filter(|hit| hit.score >= min_score)
-        .collect();
-    if hits.is_empty() {
-        return Vec::new();
-    }
-    let fitting = prompt::fitting_passages(hits.iter().map(|hit| hit.text.as_str()));
+    let good = hits.into_iter().filter(|hit| hit.score >= min_score);
     let number = |(index, hit): (usize, Hit)| Source {
         source_id: (index + 1).to_string(),
         document_id: hit.document_id,
@@ -98,12 +125,9 @@ pub fn sources(hits: Vec<Hit>, min_score: f64) -> Vec<Source> {
         media_type: hit.media_type,
         url: hit.url,
         text: hit.text,
+        used: true,
     };
-    hits.into_iter()
-        .take(fitting)
-        .enumerate()
-        .map(number)
-        .collect()
+    good.enumerate().map(number).collect()
 }
 
 fn title(hit: &Hit) -> String {

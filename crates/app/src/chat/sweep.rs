@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use stoa_client_db::PageRequest;
 use stoa_client_db::messages::{self, MeteredAnswer};
 use stoa_domain::InstanceId;
+use stoa_platform_db::DbError;
 use stoa_platform_db::instances::{self, SweepRule};
-use stoa_platform_db::{DbError, usage_events};
+use stoa_platform_db::usage_events::{self, UsageKind};
 
 use super::replay::STALE_AFTER;
 use crate::App;
@@ -186,6 +187,7 @@ fn metered(instance: InstanceId, answer: MeteredAnswer) -> Metered {
     Metered {
         instance,
         message: answer.id,
+        kind: UsageKind::Answer,
         model: answer.model.unwrap_or_default(),
         input_tokens: answer.input_tokens,
         output_tokens: answer.output_tokens,

@@ -11,7 +11,10 @@ use crate::{
     error::ClientDbError,
     page::{Cursor, Page, PageRequest},
     row::{all, column},
+    versioned::Versioned,
 };
+
+use super::VERSIONS_SINCE;
 
 /// An answer as it ends.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub struct FinishedAnswer {
     pub input_tokens: Option<i64>,
     /// Tokens written by the model.
     pub output_tokens: Option<i64>,
+    /// Whether it says that nothing was found. Not kept in a schema that is one behind.
+    pub unanswered: bool,
     /// From the question to the first token, in milliseconds.
     pub first_token_ms: Option<i32>,
     /// From the question to the end, in milliseconds.
@@ -118,6 +123,32 @@ pub async fn save_partial(
     Ok(changed == 1)
 }
 
+/// The last parameter is kept where there is a column for it, and only read in the schema before.
+macro_rules! finish {
+    ($unanswered:literal) => {
+        concat!(
+            "WITH done AS (
+                UPDATE stoa.chat_messages
+                SET state = 'complete', content = $2, finish_reason = $3, error_code = $4,
+                    sources = $5, provider = $6, model = $7, api_configuration_id = $8,
+                    input_tokens = $9, output_tokens = $10, first_token_ms = $11, total_ms = $12,
+                    updated_at = $13, finished_at = $13",
+            $unanswered,
+            " WHERE id = $1 AND state = 'streaming'
+                RETURNING session_id
+             )
+             UPDATE stoa.chat_sessions s
+             SET last_message_at = greatest(s.last_message_at, $13)
+             FROM done WHERE s.id = done.session_id AND $14 IS NOT NULL"
+        )
+    };
+}
+
+const FINISH: Versioned = Versioned {
+    before: finish!(""),
+    since: (VERSIONS_SINCE, finish!(", unanswered = $14")),
+};
+
 /// Makes an answer final, by compare-and-set: false when it was final already, or gone.
 pub async fn finish(
     connection: &ClientConnection,
@@ -126,18 +157,7 @@ pub async fn finish(
 ) -> Result<bool, ClientDbError> {
     let changed = connection
         .execute_often(
-            "WITH done AS (
-                UPDATE stoa.chat_messages
-                SET state = 'complete', content = $2, finish_reason = $3, error_code = $4,
-                    sources = $5, provider = $6, model = $7, api_configuration_id = $8,
-                    input_tokens = $9, output_tokens = $10, first_token_ms = $11, total_ms = $12,
-                    updated_at = $13, finished_at = $13
-                WHERE id = $1 AND state = 'streaming'
-                RETURNING session_id
-             )
-             UPDATE stoa.chat_sessions s
-             SET last_message_at = greatest(s.last_message_at, $13)
-             FROM done WHERE s.id = done.session_id",
+            FINISH.on(connection),
             &[
                 (&answer.as_uuid(), Type::UUID),
                 (&end.content, Type::TEXT),
@@ -152,6 +172,7 @@ pub async fn finish(
                 (&end.first_token_ms, Type::INT4),
                 (&end.total_ms, Type::INT4),
                 (&end.finished_at, Type::TIMESTAMPTZ),
+                (&end.unanswered, Type::BOOL),
             ],
         )
         .await?;

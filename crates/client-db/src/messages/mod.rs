@@ -1,6 +1,8 @@
 //! Messages of conversations.
 
+mod again;
 mod answer;
+mod summary;
 mod turn;
 
 use chrono::{DateTime, Utc};
@@ -12,18 +14,57 @@ use stoa_domain::{
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+pub use again::{Again, NewVersion, begin_again};
 pub use answer::{
     FinishedAnswer, InterruptedAnswer, MeteredAnswer, finish, finished_since, interrupt_stale,
     save_partial, set_sources,
 };
-pub use turn::{HistoryMessage, NewTurn, TurnStart, begin_turn};
+pub use summary::{NewSummary, keep_summary, said_between};
+pub use turn::{HistoryMessage, Known, NewTurn, TurnStart, begin_turn};
 
 use crate::{
     connection::ClientConnection,
     error::ClientDbError,
     page::{Cursor, Page, PageRequest},
     row::{all, column, one, optional_word, word},
+    versioned::Versioned,
 };
+
+/// The first schema version that knows of versions of an answer.
+pub(crate) const VERSIONS_SINCE: i32 = 2;
+
+/// Selects whole messages `m` with their rating. The first argument is what follows, the second a
+/// further condition where answers have versions, the third the end.
+macro_rules! select_messages {
+    ($rest:literal, $with_versions:literal, $end:literal) => {
+        Versioned {
+            before: concat!(
+                select_messages!(@columns),
+                ", NULL::uuid AS superseded_by, false AS unanswered ",
+                $rest,
+                " ",
+                $end
+            ),
+            since: (
+                VERSIONS_SINCE,
+                concat!(
+                    select_messages!(@columns),
+                    ", m.superseded_by, m.unanswered ",
+                    $rest,
+                    " ",
+                    $with_versions,
+                    " ",
+                    $end
+                ),
+            ),
+        }
+    };
+    (@columns) => {
+        "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
+                m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
+                m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at"
+    };
+}
 
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +99,10 @@ pub struct Message {
     pub author_id: Option<Uuid>,
     /// The visitor's verdict on the answer.
     pub rating: Option<Rating>,
+    /// Whether the answer says that nothing was found.
+    pub unanswered: bool,
+    /// The answer that was made to the same question after this one.
+    pub superseded_by: Option<MessageId>,
     /// When it was stored first.
     pub created_at: DateTime<Utc>,
     /// When it became final.
@@ -70,14 +115,16 @@ pub async fn find(
     session: SessionId,
     id: MessageId,
 ) -> Result<Option<Message>, ClientDbError> {
+    const FIND: Versioned = select_messages!(
+        "FROM stoa.chat_messages m
+         LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+         WHERE m.id = $1 AND m.session_id = $2",
+        "",
+        ""
+    );
     let rows = connection
         .query(
-            "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
-                    m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
-                    m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at
-             FROM stoa.chat_messages m
-             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-             WHERE m.id = $1 AND m.session_id = $2",
+            FIND.on(connection),
             &[
                 (&id.as_uuid(), Type::UUID),
                 (&session.as_uuid(), Type::UUID),
@@ -93,15 +140,17 @@ pub async fn find_by_token(
     id: MessageId,
     token_hash: &TokenHash,
 ) -> Result<Option<Message>, ClientDbError> {
+    const FIND: Versioned = select_messages!(
+        "FROM stoa.chat_messages m
+         JOIN stoa.chat_sessions s ON s.id = m.session_id
+         LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+         WHERE m.id = $1 AND s.token_hash = $2",
+        "",
+        ""
+    );
     let rows = connection
         .query(
-            "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
-                    m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
-                    m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at
-             FROM stoa.chat_messages m
-             JOIN stoa.chat_sessions s ON s.id = m.session_id
-             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-             WHERE m.id = $1 AND s.token_hash = $2",
+            FIND.on(connection),
             &[
                 (&id.as_uuid(), Type::UUID),
                 (&token_hash.as_bytes().as_slice(), Type::BYTEA),
@@ -111,25 +160,53 @@ pub async fn find_by_token(
     one(&rows, read)
 }
 
-/// The messages of a conversation in order, oldest first.
+/// The messages of a conversation in order, oldest first, each answer in its last version.
 pub async fn list(
     connection: &ClientConnection,
     session: SessionId,
     request: &PageRequest,
 ) -> Result<Page<Message>, ClientDbError> {
+    const LIST: Versioned = select_messages!(
+        "FROM stoa.chat_messages m
+         LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+         WHERE m.session_id = $1
+           AND ($2::uuid IS NULL OR (m.position, m.id) > (
+                SELECT after.position, after.id FROM stoa.chat_messages after
+                WHERE after.id = $2 AND after.session_id = $1))",
+        "AND m.superseded_by IS NULL",
+        "ORDER BY m.position, m.id LIMIT $3"
+    );
+    listed(connection, &LIST, session, request).await
+}
+
+/// The same with the earlier versions of answers, each before the version that came after it.
+pub async fn list_versions(
+    connection: &ClientConnection,
+    session: SessionId,
+    request: &PageRequest,
+) -> Result<Page<Message>, ClientDbError> {
+    const LIST: Versioned = select_messages!(
+        "FROM stoa.chat_messages m
+         LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+         WHERE m.session_id = $1
+           AND ($2::uuid IS NULL OR (m.position, m.id) > (
+                SELECT after.position, after.id FROM stoa.chat_messages after
+                WHERE after.id = $2 AND after.session_id = $1))",
+        "",
+        "ORDER BY m.position, m.id LIMIT $3"
+    );
+    listed(connection, &LIST, session, request).await
+}
+
+async fn listed(
+    connection: &ClientConnection,
+    statement: &Versioned,
+    session: SessionId,
+    request: &PageRequest,
+) -> Result<Page<Message>, ClientDbError> {
     let rows = connection
         .query(
-            "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
-                    m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
-                    m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at
-             FROM stoa.chat_messages m
-             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-             WHERE m.session_id = $1
-               AND ($2::uuid IS NULL OR m.position > (
-                    SELECT after.position FROM stoa.chat_messages after
-                    WHERE after.id = $2 AND after.session_id = $1))
-             ORDER BY m.position
-             LIMIT $3",
+            statement.on(connection),
             &[
                 (&session.as_uuid(), Type::UUID),
                 (&request.after_id(), Type::UUID),
@@ -197,6 +274,8 @@ fn read(row: &Row) -> Result<Message, ClientDbError> {
         output_tokens: column(row, "output_tokens")?,
         author_id: column(row, "author_id")?,
         rating: optional_word(row, "rating")?,
+        unanswered: column(row, "unanswered")?,
+        superseded_by: column::<Option<Uuid>>(row, "superseded_by")?.map(MessageId::from_uuid),
         created_at: column(row, "created_at")?,
         finished_at: column(row, "finished_at")?,
     })

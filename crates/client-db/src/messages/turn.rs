@@ -6,13 +6,15 @@ use serde::Deserialize;
 use stoa_domain::{
     EndUserId, MessageId, MessageRole, MessageState, SessionId, SessionStatus, token::TokenHash,
 };
+use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::Message;
+use super::{Message, VERSIONS_SINCE};
 use crate::{
     connection::ClientConnection,
     error::ClientDbError,
     row::{column, json, word},
+    versioned::Versioned,
 };
 
 /// A visitor's message, and the answer that it will have.
@@ -43,10 +45,13 @@ pub enum TurnStart {
     New {
         /// Who chats, once known.
         end_user: Option<EndUserId>,
-        /// The messages before this one, oldest first, the empty ones left out.
+        /// The messages before this one, oldest first: without the empty ones, those that the
+        /// summary covers, and earlier versions of answers.
         history: Vec<HistoryMessage>,
         /// Whether there are passages that could be searched.
         has_passages: bool,
+        /// What else is known of the conversation.
+        known: Known,
     },
     /// The message is stored, and a person answers this conversation: there is no bot's answer.
     HandedOver {
@@ -62,9 +67,25 @@ pub enum TurnStart {
     },
 }
 
+/// What is known of a conversation beside its messages. All of it is the visitor's own word, or
+/// a model's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The visitor's name.
+    pub visitor_name: Option<String>,
+    /// The visitor's language.
+    pub locale: Option<String>,
+    /// The page on which it began.
+    pub page_url: Option<String>,
+    /// What was said before the history, in short.
+    pub summary: Option<String>,
+}
+
 /// One message of what was said before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryMessage {
+    /// Its place in the conversation; grows.
+    pub position: i64,
     /// Who wrote it.
     pub role: MessageRole,
     /// The text.
@@ -86,7 +107,7 @@ pub async fn begin_turn(
 ) -> Result<Option<TurnStart>, ClientDbError> {
     let rows = connection
         .query_often(
-            BEGIN_TURN,
+            BEGIN_TURN.on(connection),
             &[
                 (&turn.session.as_uuid(), Type::UUID),
                 (&turn.token_hash.as_bytes().as_slice(), Type::BYTEA),
@@ -118,36 +139,44 @@ pub async fn begin_turn(
     if word::<SessionStatus>(row, "session_status")? == SessionStatus::Handoff {
         return Ok(Some(TurnStart::HandedOver { end_user }));
     }
-    let mut history = Vec::new();
-    for item in json::<Vec<StoredHistory>>(row, "history")? {
-        let role = item
-            .role
-            .parse()
-            .map_err(|_| ClientDbError::Unreadable { what: "history" })?;
-        history.push(HistoryMessage {
-            role,
-            content: item.content,
-        });
-    }
-    let has_passages = column(row, "has_passages")?;
     Ok(Some(TurnStart::New {
         end_user,
-        history,
-        has_passages,
+        history: read_history(row)?,
+        has_passages: column(row, "has_passages")?,
+        known: read_known(row)?,
     }))
 }
 
 #[derive(Deserialize)]
 struct StoredHistory {
+    position: i64,
     role: String,
     content: String,
 }
 
-fn existing_answer(
-    row: &tokio_postgres::Row,
-    turn: &NewTurn<'_>,
-    id: MessageId,
-) -> Result<Message, ClientDbError> {
+pub(super) fn read_history(row: &Row) -> Result<Vec<HistoryMessage>, ClientDbError> {
+    let stored = json::<Vec<StoredHistory>>(row, "history")?;
+    let read = stored.into_iter().map(|item| {
+        let role = item.role.parse();
+        Ok(HistoryMessage {
+            position: item.position,
+            role: role.map_err(|_| ClientDbError::Unreadable { what: "history" })?,
+            content: item.content,
+        })
+    });
+    read.collect()
+}
+
+pub(super) fn read_known(row: &Row) -> Result<Known, ClientDbError> {
+    Ok(Known {
+        visitor_name: column(row, "visitor_name")?,
+        locale: column(row, "locale")?,
+        page_url: column(row, "page_url")?,
+        summary: column(row, "summary")?,
+    })
+}
+
+fn existing_answer(row: &Row, turn: &NewTurn<'_>, id: MessageId) -> Result<Message, ClientDbError> {
     if column::<Option<Uuid>>(row, "id")?.is_some() {
         return super::read(row);
     }
@@ -167,12 +196,17 @@ fn existing_answer(
         output_tokens: None,
         author_id: None,
         rating: None,
+        unanswered: false,
+        superseded_by: None,
         created_at: turn.now,
         finished_at: None,
     })
 }
 
-const BEGIN_TURN: &str = "
+macro_rules! begin_turn {
+    ($summary:literal, $current:literal, $version:literal) => {
+        concat!(
+            "
 WITH session AS (
     UPDATE stoa.chat_sessions
     SET last_message_at = greatest(last_message_at, $7),
@@ -181,7 +215,9 @@ WITH session AS (
         title = coalesce(title, pg_catalog.left(pg_catalog.btrim(
             pg_catalog.regexp_replace(pg_catalog.left($6, 500), '\\s+', ' ', 'g')), 120))
     WHERE id = $1 AND token_hash = $2
-    RETURNING id, status, end_user_id
+    RETURNING id, status, end_user_id, locale, page_url",
+            $summary,
+            "
 ), question AS (
     INSERT INTO stoa.chat_messages
         (id, session_id, role, state, content, client_message_id, answer_id,
@@ -200,11 +236,13 @@ WITH session AS (
     WHERE question.id = $3 AND question.answer_id IS NOT NULL
 ), history AS (
     SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-               'role', said.role, 'content', said.content) ORDER BY said.position), '[]') AS said
+               'position', said.position, 'role', said.role, 'content', said.content) ORDER BY said.position), '[]') AS said
     FROM (
         SELECT m.role, m.content, m.position
         FROM stoa.chat_messages m
-        WHERE m.session_id = $1 AND m.state = 'complete' AND m.content <> ''
+        WHERE m.session_id = $1 AND m.state = 'complete' AND m.content <> ''",
+            $current,
+            "
         ORDER BY m.position DESC
         LIMIT $8
     ) said
@@ -212,14 +250,38 @@ WITH session AS (
 SELECT session.status AS session_status, session.end_user_id,
        question.id AS user_message_id, question.answer_id, history.said AS history,
        EXISTS (SELECT FROM stoa.document_chunks) AS has_passages,
+       person.name AS visitor_name, session.locale, session.page_url, session.summary,
        earlier.id, earlier.session_id, earlier.role, earlier.state, earlier.content,
        earlier.finish_reason, earlier.error_code, earlier.sources, earlier.provider, earlier.model,
        earlier.api_configuration_id, earlier.input_tokens, earlier.output_tokens,
-       earlier.author_id, rated.rating, earlier.created_at, earlier.finished_at
+       earlier.author_id, rated.rating",
+            $version,
+            ", earlier.created_at, earlier.finished_at
 FROM session
 CROSS JOIN question
 CROSS JOIN history
+LEFT JOIN stoa.client_users person ON person.id = session.end_user_id
 LEFT JOIN stoa.chat_messages earlier
     ON earlier.id = question.answer_id AND question.id <> $3
 LEFT JOIN stoa.message_feedback rated ON rated.message_id = earlier.id
-";
+"
+        )
+    };
+}
+
+const BEGIN_TURN: Versioned = Versioned {
+    before: begin_turn!(
+        ", NULL::text AS summary",
+        "",
+        ", NULL::uuid AS superseded_by, false AS unanswered"
+    ),
+    since: (
+        VERSIONS_SINCE,
+        begin_turn!(
+            ", summary, summary_through",
+            " AND m.superseded_by IS NULL
+          AND m.position > coalesce((SELECT summary_through FROM session), 0)",
+            ", earlier.superseded_by, earlier.unanswered"
+        ),
+    ),
+};

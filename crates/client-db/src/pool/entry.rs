@@ -106,6 +106,7 @@ impl Entry {
         })?;
         self.prove(&marker, settings)?;
         connection.set_has_vectors(marker.has_vectors);
+        connection.set_schema_version(marker.schema_version);
         if !self.address.names_a_pooler() {
             connection.set_process(marker.process);
         }

@@ -20,3 +20,4 @@ mod statements;
 mod support;
 mod tls;
 mod turns;
+mod versions;

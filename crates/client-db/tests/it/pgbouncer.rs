@@ -131,6 +131,7 @@ async fn work(client: &Client, worker: usize) -> Result<(), ClientDbError> {
             api_configuration_id: None,
             input_tokens: None,
             output_tokens: None,
+            unanswered: false,
             first_token_ms: None,
             total_ms: None,
             finished_at: now(),

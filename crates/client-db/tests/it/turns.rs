@@ -51,6 +51,7 @@ fn finished(content: &str) -> FinishedAnswer {
         api_configuration_id: None,
         input_tokens: Some(12),
         output_tokens: Some(3),
+        unanswered: false,
         first_token_ms: Some(40),
         total_ms: Some(90),
         finished_at: now(),
@@ -71,6 +72,10 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
             end_user: None,
             history: vec![],
             has_passages: false,
+            known: messages::Known {
+                locale: Some("en".into()),
+                ..messages::Known::default()
+            },
         })
     );
     let stored = messages::find(&connection, session, answer)

@@ -20,6 +20,7 @@ mod instances;
 mod isolation;
 mod keys;
 mod logs;
+mod openai_api;
 mod openapi;
 mod outages;
 mod pages;

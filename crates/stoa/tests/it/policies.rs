@@ -231,6 +231,7 @@ impl World {
             (path, "id") if path.starts_with("/api/client/v1/sessions/") => "session",
             (path, "id") if path.starts_with("/api/client/v1/documents/") => "document",
             (path, "id") if path.starts_with("/api/client/v1/api-configurations/") => "model",
+            (path, "id") if path.starts_with("/v1/models/") => "model name",
             (path, parameter) => panic!("add what stands for {{{parameter}}} in {path} here"),
         };
         &self.ids[what]
@@ -274,6 +275,10 @@ fn body(route: &Route) -> Option<Value> {
     let path = route.path.as_str();
     let body = match (&route.method, path) {
         (&Method::GET | &Method::DELETE, _) => return None,
+        (_, "/v1/chat/completions") => {
+            json!({"model": "stoa", "messages": [{"role": "user", "content": "Hello"}]})
+        }
+        (_, "/v1/embeddings") => json!({"model": "stoa", "input": "text"}),
         (_, path) if !path.starts_with("/api/") => return None,
         (_, "/api/platform/v1/instances") => {
             json!({"name": "New", "admin_email": "new@example.com"})
@@ -287,7 +292,9 @@ fn body(route: &Route) -> Option<Value> {
             json!({"instance_id": "018f0000-0000-7000-8000-000000000000"})
         }
         (_, "/api/chat/v1/sessions/{id}/messages") => json!({"content": "Hello"}),
-        (_, "/api/chat/v1/sessions/{id}/stop") => return None,
+        (_, "/api/chat/v1/sessions/{id}/stop" | "/api/chat/v1/messages/{id}/regenerate") => {
+            return None;
+        }
         (_, "/api/chat/v1/messages/{id}/feedback") => json!({"rating": "up"}),
         (_, "/api/client/v1/database" | "/api/client/v1/database/check") => {
             json!({"url": "postgres://u:p@db.example/d"})
@@ -329,6 +336,8 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
         .unwrap();
     let answer: Value = asked.json().await.unwrap();
     let first = |list: Value| list["data"][0]["id"].as_str().unwrap().to_owned();
+    let named = json!({ "name": "Named", "provider": "passages", "model": "only-here" });
+    instance.add_model(server, named).await;
     let models = server.client(&instance.key, Method::GET, "/api-configurations");
     let keys = format!("/instances/{}/api-keys", instance.id);
     let keys = server.platform(Method::GET, &keys);
@@ -338,6 +347,7 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
     assert!(settings.send().await.unwrap().status().is_success());
     BTreeMap::from([
         ("instance", instance.id.clone()),
+        ("model name", "only-here".to_owned()),
         ("session", session),
         ("session token", token),
         ("document", document),

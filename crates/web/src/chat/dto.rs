@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stoa_app::chat::event::{Source, Usage};
-use stoa_app::chat::stored_sources;
+use stoa_app::chat::used_sources;
 use stoa_app::chat::{Message, Session};
 use stoa_domain::{
     DocumentId, FinishReason, MessageId, MessageRole, MessageState, Rating, SessionId,
@@ -54,8 +54,11 @@ pub(crate) struct MessageView {
     state: MessageState,
     /// Why it ended.
     finish_reason: Option<FinishReason>,
-    /// The passages that it may cite.
+    /// The passages that it was drawn from: those that it cites; all that it was given where it
+    /// cites none; none where it says that nothing was found.
     sources: Vec<SourceView>,
+    /// Whether the answer only says that nothing was found.
+    unanswered: bool,
     /// The visitor's verdict on the answer.
     feedback: Option<Rating>,
     /// When it began.
@@ -67,13 +70,14 @@ impl From<Message> for MessageView {
         Self {
             id: message.id,
             role: message.role,
-            sources: stored_sources(&message.sources)
+            sources: used_sources(&message.sources)
                 .into_iter()
                 .map(Into::into)
                 .collect(),
             content: message.content,
             state: message.state,
             finish_reason: message.finish_reason,
+            unanswered: message.unanswered,
             feedback: message.rating,
             created_at: message.created_at,
         }
@@ -87,8 +91,8 @@ impl MessageView {
     }
 }
 
-/// A passage that an answer may cite.
-#[derive(Serialize, ToSchema)]
+/// A passage that an answer was drawn from.
+#[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct SourceView {
     /// The number by which the text cites it: `1` for `[1]`.
     source_id: String,

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use stoa_app::App;
+use stoa_app::access::Visitor;
 use stoa_app::chat::event::{Cursor, Event, Failure};
 use stoa_app::chat::live::Listener;
 use stoa_app::chat::{self, Asked, Feedback, Question, sessions};
@@ -54,7 +55,7 @@ pub(crate) struct NewMessage {
 pub(crate) struct Answer {
     /// The answer; null when a person answers this conversation.
     message: Option<MessageView>,
-    /// The passages that it may cite.
+    /// The passages that it was drawn from.
     sources: Vec<SourceView>,
     /// What it took.
     usage: Option<UsageView>,
@@ -83,12 +84,7 @@ pub(crate) async fn send(
         client_message_id: checked_name(new.client_message_id)?,
     };
     match chat::ask(&app, &visitor, session, question).await? {
-        Asked::Answer(listener) if wants_json(&headers) => {
-            let (message, usage) = whole(listener).await?;
-            let message = sessions::message(&app, &visitor, message).await?;
-            Ok(axum::Json(answer(message.into(), usage)).into_response())
-        }
-        Asked::Answer(listener) => Ok(stream::response(listener)),
+        Asked::Answer(listener) => answered(&app, &visitor, &headers, listener).await,
         Asked::HandedOver => {
             let body = Answer {
                 message: None,
@@ -98,6 +94,41 @@ pub(crate) async fn send(
             Ok((StatusCode::ACCEPTED, axum::Json(body)).into_response())
         }
     }
+}
+
+/// Answers again to the question of the last answer, which is kept as an earlier version. For one
+/// that broke off, or did not help. Sent twice, it gives the same new answer.
+#[utoipa::path(post, path = "/api/chat/v1/messages/{id}/regenerate", tag = "chat",
+    params(("id" = MessageId, Path, description = "The last answer of the conversation")),
+    responses(
+        (status = 200, description = "The new answer", content(
+            (String = "text/event-stream"), (Answer = "application/json"))),
+        (status = 404, body = ProblemDocument),
+        (status = 409, description = "It is not the last answer, or not finished", body = ProblemDocument),
+        (status = 502, description = "No model answered", body = ProblemDocument)))]
+pub(crate) async fn regenerate(
+    State(app): State<Arc<App>>,
+    Chat(visitor): Chat,
+    Id(message): Id<MessageId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let listener = chat::regenerate(&app, &visitor, message).await?;
+    answered(&app, &visitor, &headers, listener).await
+}
+
+/// An answer as it was asked for: whole or as a stream.
+async fn answered(
+    app: &Arc<App>,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    listener: Listener,
+) -> Result<Response, Problem> {
+    if !wants_json(headers) {
+        return Ok(stream::response(listener));
+    }
+    let (message, usage) = whole(listener).await?;
+    let message = sessions::message(app, visitor, message).await?;
+    Ok(axum::Json(answer(message.into(), usage)).into_response())
 }
 
 fn answer(mut message: MessageView, usage: Option<UsageView>) -> Answer {

@@ -8,7 +8,7 @@ mod problem;
 mod sessions;
 pub(crate) mod stream;
 
-pub(crate) use dto::MessageView;
+pub(crate) use dto::{MessageView, SourceView};
 use utoipa_axum::routes;
 
 use crate::http::routes::{Policy, Routes};
@@ -23,4 +23,5 @@ pub(crate) fn add(routes: Routes) -> Routes {
         .api(Policy::Visitor, routes!(messages::stop))
         .api(Policy::Visitor, routes!(messages::stream))
         .api(Policy::Visitor, routes!(messages::feedback))
+        .api(Policy::Visitor, routes!(messages::regenerate))
 }

@@ -40,6 +40,16 @@ impl From<ChatError> for Problem {
                 "too_many_answers",
                 "Too many answers are being written for this chat. Try again in a moment.",
             ),
+            ChatError::NotTheLastAnswer => Self::new(
+                StatusCode::CONFLICT,
+                "not_the_last_answer",
+                "Only the last answer of a conversation with the bot can be made again, once it has ended. Ask anew instead.",
+            ),
+            ChatError::Updating => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_updating",
+                "This chat's database is being brought up to date. Try again in a moment.",
+            ),
             ChatError::NoAnswer(failure) => failure_problem(&failure),
             ChatError::Registry(error) | ChatError::Database(DatabaseError::Registry(error)) => {
                 error.into()

@@ -120,6 +120,11 @@ impl Problem {
         self
     }
 
+    /// When to come back, where that is known.
+    pub(crate) const fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stoa_app::chat::Message;
 use stoa_app::sessions::Session;
-use stoa_domain::{EndUserId, SessionId, SessionStatus};
+use stoa_domain::{EndUserId, MessageId, SessionId, SessionStatus};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -85,6 +85,8 @@ pub(crate) struct ConversationMessageView {
     output_tokens: Option<i64>,
     /// The admin who wrote it.
     author_id: Option<Uuid>,
+    /// The answer that was made to the same question after this one, which visitors see instead.
+    superseded_by: Option<MessageId>,
 }
 
 impl From<Message> for ConversationMessageView {
@@ -96,6 +98,7 @@ impl From<Message> for ConversationMessageView {
             input_tokens: message.input_tokens,
             output_tokens: message.output_tokens,
             author_id: message.author_id,
+            superseded_by: message.superseded_by,
             message: message.into(),
         }
     }

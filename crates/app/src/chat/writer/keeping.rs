@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stoa_client_db::messages::{self, FinishedAnswer};
+use stoa_platform_db::usage_events::UsageKind;
 
-use super::opening::Author;
 use super::{Ended, Writer};
 use crate::chat::event::Source;
+use crate::chat::opening::{AnswerTo, Author, Origin};
 use crate::chat::replay::STALE_AFTER;
+use crate::chat::{citations, no_answer};
 use crate::database::DatabaseError;
 use crate::meter::Metered;
 
@@ -22,17 +24,12 @@ const FINISH_PAUSE: Duration = Duration::from_millis(700);
 
 impl Writer {
     /// Makes the answer final, and counts it.
-    pub(super) async fn keep(
-        &self,
-        ended: &Ended,
-        by: &Author,
-        sources: &[Source],
-    ) -> Result<(), ()> {
-        let answer = self.finished_answer(ended, by, sources);
+    pub(super) async fn keep(&self, ended: &Ended, origin: &Origin) -> Result<(), ()> {
+        let answer = self.finished_answer(ended, origin);
         for attempt in 1..=FINISH_TRIES {
             match self.finish_row(&answer).await {
                 Ok(()) => {
-                    self.meter(&answer, by).await;
+                    self.meter(&answer, &origin.by).await;
                     return Ok(());
                 }
                 Err(error) => {
@@ -57,15 +54,19 @@ impl Writer {
         Ok(())
     }
 
-    fn finished_answer(&self, ended: &Ended, by: &Author, sources: &[Source]) -> FinishedAnswer {
+    fn finished_answer(&self, ended: &Ended, origin: &Origin) -> FinishedAnswer {
+        let content = self.live.text();
+        let by = &origin.by;
+        let unanswered = self.is_unanswered(&content, origin);
         FinishedAnswer {
-            content: self.live.text(),
+            sources: stored(&citations::noted(&origin.sources, &content, unanswered)),
+            unanswered,
+            content,
             reason: ended.reason,
             error_code: ended
                 .failure
                 .as_ref()
                 .map(|failure| failure.code.to_owned()),
-            sources: stored(sources),
             provider: by.provider.map(|provider| provider.as_str().to_owned()),
             model: Some(by.model.clone()).filter(|model| !model.is_empty()),
             api_configuration_id: by.configuration,
@@ -74,6 +75,19 @@ impl Writer {
             first_token_ms: ended.first_token.map(milliseconds),
             total_ms: Some(milliseconds(self.started.elapsed())),
             finished_at: self.app.clock().now(),
+        }
+    }
+
+    /// Whether the answer only says that nothing was found.
+    fn is_unanswered(&self, content: &str, origin: &Origin) -> bool {
+        let sentence = &self.contents.instructions.no_answer_message;
+        match origin.to {
+            AnswerTo::SmallTalk => false,
+            AnswerTo::NothingFound => true,
+            AnswerTo::Question if origin.by.is_no_model() => {
+                no_answer::begins_with_no_answer(content, sentence)
+            }
+            AnswerTo::Question => no_answer::is_no_answer(content, sentence),
         }
     }
 
@@ -86,6 +100,7 @@ impl Writer {
         let metered = Metered {
             instance: self.registered.id(),
             message: self.live.message(),
+            kind: UsageKind::Answer,
             model: by.model.clone(),
             input_tokens: answer.input_tokens,
             output_tokens: answer.output_tokens,

@@ -6,27 +6,26 @@
 //! final by compare-and-set, so that a sweep and a writer never both do.
 
 mod keeping;
-mod opening;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use stoa_ai::AnswerEvent;
+use stoa_ai::{AnswerEvent, AnswerStream, Turn};
 use stoa_client_db::messages::HistoryMessage;
-use stoa_domain::FinishReason;
+use stoa_domain::{FinishReason, MessageRole};
 use tokio::time::MissedTickBehavior;
 
-use super::error::{not_saved, visitor_failure};
+use super::error::{not_saved, opening_failure, visitor_failure};
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
-use super::replay;
+use super::opening::{Inquiry, Opened, Opener, Origin, Sampling};
+use super::{HISTORY, replay, summary};
 use crate::App;
 use crate::contents::Contents;
 use crate::registry::Registered;
 use keeping::Saver;
-use opening::{Author, Opened};
 
 /// How often what has arrived is saved.
 const SAVE_EVERY: Duration = Duration::from_millis(1_500);
@@ -37,15 +36,14 @@ const LONGEST_ANSWER: usize = 1 << 20;
 
 /// What the writer of one answer needs.
 pub(super) struct Writer {
-    pub(super) app: Arc<App>,
-    pub(super) registered: Arc<Registered>,
-    pub(super) contents: Arc<Contents>,
-    pub(super) live: Arc<LiveAnswer>,
-    pub(super) question: String,
-    pub(super) history: Vec<HistoryMessage>,
-    pub(super) has_passages: bool,
-    pub(super) created_at: DateTime<Utc>,
-    pub(super) started: Instant,
+    app: Arc<App>,
+    registered: Arc<Registered>,
+    contents: Arc<Contents>,
+    live: Arc<LiveAnswer>,
+    inquiry: Inquiry,
+    history: Vec<HistoryMessage>,
+    created_at: DateTime<Utc>,
+    started: Instant,
 }
 
 /// How an answer ended.
@@ -79,7 +77,7 @@ impl Ended {
 /// What came before the first word.
 enum Beginning {
     /// A model speaks, or the documents do.
-    Opened(Vec<Source>, Opened),
+    Opened(Box<Opened>),
     /// The visitor stopped it, or left for good.
     Cancelled,
     /// There is no answer.
@@ -87,18 +85,56 @@ enum Beginning {
 }
 
 impl Writer {
+    /// The writer of the answer to a turn that is stored.
+    pub(super) fn new(
+        app: &Arc<App>,
+        registered: Arc<Registered>,
+        contents: Arc<Contents>,
+        live: Arc<LiveAnswer>,
+        turn: super::Beginning,
+    ) -> Self {
+        let earlier = turn.history.iter().map(|said| Turn {
+            role: said.role,
+            content: said.content.clone(),
+        });
+        let inquiry = Inquiry {
+            earlier: earlier.collect(),
+            latest: vec![Turn {
+                role: MessageRole::User,
+                content: turn.question.clone(),
+            }],
+            question: turn.question,
+            known: turn.known,
+            has_passages: turn.has_passages,
+            context: String::new(),
+            sampling: Sampling::default(),
+        };
+        Self {
+            app: Arc::clone(app),
+            registered,
+            contents,
+            live,
+            inquiry,
+            history: turn.history,
+            created_at: turn.created_at,
+            started: turn.started,
+        }
+    }
+
     /// Writes the answer to its end.
     pub(super) async fn run(self) {
         match self.begin().await {
-            Beginning::Opened(sources, opened) => {
-                self.live.open(self.preamble(&sources));
-                let (ended, by) = self.pass_on(opened, &sources).await;
-                self.close(ended, by, &sources).await;
+            Beginning::Opened(opened) => {
+                let Opened { stream, origin } = *opened;
+                self.live.open(self.preamble(&origin.sources));
+                let (ended, origin) = self.pass_on(stream, origin).await;
+                self.close(&ended, &origin).await;
+                self.fold_what_was_left_out(&origin);
             }
             Beginning::Cancelled => {
                 self.live.open(self.preamble(&[]));
                 let ended = Ended::because(FinishReason::Cancelled);
-                self.close(ended, Author::default(), &[]).await;
+                self.close(&ended, &Origin::default()).await;
             }
             Beginning::Failed(reason, failure) => self.fail_to_open(reason, failure).await,
         }
@@ -106,8 +142,8 @@ impl Writer {
 
     async fn begin(&self) -> Beginning {
         tokio::select! {
-            opened = self.prepare() => match opened {
-                Ok((sources, opened)) => Beginning::Opened(sources, opened),
+            opened = self.open() => match opened {
+                Ok(opened) => Beginning::Opened(Box::new(opened)),
                 Err(failure) => Beginning::Failed(FinishReason::Error, failure),
             },
             () = self.live.stopped() => Beginning::Cancelled,
@@ -117,6 +153,50 @@ impl Writer {
             }
             never = self.stay_alive() => match never {},
         }
+    }
+
+    async fn open(&self) -> Result<Opened, Failure> {
+        let opener = Opener {
+            app: &self.app,
+            registered: &self.registered,
+            contents: &self.contents,
+            inquiry: &self.inquiry,
+        };
+        let models: Vec<_> = self.contents.models.iter().collect();
+        let opened = opener.open(&models).await;
+        opened.map_err(|error| opening_failure(&error))
+    }
+
+    /// The events before the text.
+    fn preamble(&self, sources: &[Source]) -> Vec<Event> {
+        let start = Event::Start {
+            message: self.live.message(),
+            session: self.live.session(),
+            created_at: self.created_at,
+        };
+        let shown = sources
+            .iter()
+            .filter(|_| self.contents.live.display.show_sources);
+        let mut events = vec![start];
+        events.extend(shown.cloned().map(Event::Source));
+        events.push(Event::TextStart);
+        events
+    }
+
+    /// Sums up what the model could not be given, in a task of its own.
+    fn fold_what_was_left_out(&self, origin: &Origin) {
+        let through = summary::fold_through(&self.history, origin.kept, usize::from(HISTORY));
+        let (Some(through), Some(by)) = (through, origin.by.configuration) else {
+            return;
+        };
+        let folding = summary::Folding {
+            session: self.live.session(),
+            through,
+            by,
+        };
+        let (app, registered) = (Arc::clone(&self.app), Arc::clone(&self.registered));
+        let folding = summary::fold(app, registered, Arc::clone(&self.contents), folding);
+        self.app.tasks().spawn(folding);
     }
 
     /// Resolves when nobody has listened for the time of grace.
@@ -135,16 +215,15 @@ impl Writer {
     }
 
     /// Passes the model's words on until they end, whoever ends them.
-    async fn pass_on(&self, opened: Opened, sources: &[Source]) -> (Ended, Author) {
-        let Opened { mut stream, mut by } = opened;
+    async fn pass_on(&self, mut stream: AnswerStream, mut origin: Origin) -> (Ended, Origin) {
         let mut ended = Ended::because(FinishReason::Interrupted);
-        if by.is_no_model() {
+        if origin.by.is_no_model() {
             (ended.input_tokens, ended.output_tokens) = (Some(0), Some(0));
         }
         let mut tick = tokio::time::interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.tick().await;
-        let mut saver = Saver::new(self, sources);
+        let mut saver = Saver::new(self, &origin.sources);
         let mut written = 0;
         loop {
             tokio::select! {
@@ -193,39 +272,40 @@ impl Writer {
                 },
             }
         }
+        drop(saver);
         if let Some(model) = stream.model() {
-            model.clone_into(&mut by.model);
+            model.clone_into(&mut origin.by.model);
         }
-        (ended, by)
+        (ended, origin)
     }
 
     /// Makes the answer final, meters it, and says so; in that order, so that an answer that was
     /// seen to finish is kept and counted.
-    async fn close(&self, ended: Ended, by: Author, sources: &[Source]) {
-        let tail = match self.keep(&ended, &by, sources).await {
-            Ok(()) => self.tail(&ended, &by),
+    async fn close(&self, ended: &Ended, origin: &Origin) {
+        let tail = match self.keep(ended, origin).await {
+            Ok(()) => tail(ended, origin),
             Err(()) => vec![Event::Error(not_saved()), Event::Done],
         };
         self.live.close(tail);
-    }
-
-    fn tail(&self, ended: &Ended, by: &Author) -> Vec<Event> {
-        if let Some(failure) = &ended.failure {
-            return vec![Event::Error(failure.clone()), Event::Done];
-        }
-        replay::ending(ended.reason, None, || Usage {
-            input_tokens: ended.input_tokens,
-            output_tokens: ended.output_tokens,
-            model: by.model.clone(),
-            finish_reason: ended.reason,
-        })
     }
 
     /// There will be no answer: the row says why, and so is whoever waits told.
     async fn fail_to_open(&self, reason: FinishReason, failure: Failure) {
         let ended = Ended::failed(reason, failure.clone());
         // When even this cannot be kept, the sweep will find the row; the visitor is told either way.
-        let _ = self.keep(&ended, &Author::default(), &[]).await;
+        let _ = self.keep(&ended, &Origin::default()).await;
         self.live.fail_to_open(failure);
     }
+}
+
+fn tail(ended: &Ended, origin: &Origin) -> Vec<Event> {
+    if let Some(failure) = &ended.failure {
+        return vec![Event::Error(failure.clone()), Event::Done];
+    }
+    replay::ending(ended.reason, None, || Usage {
+        input_tokens: ended.input_tokens,
+        output_tokens: ended.output_tokens,
+        model: origin.by.model.clone(),
+        finish_reason: ended.reason,
+    })
 }

@@ -2,6 +2,8 @@
 
 mod answers;
 mod bad_input;
+mod context;
 mod fallback;
 mod origins;
+mod quality;
 mod resume;

@@ -1,0 +1,71 @@
+//! Answering again: a new version of the last answer, for one that broke off or did not help.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use stoa_client_db::messages::{self, Again, NewVersion};
+use stoa_domain::MessageId;
+
+use super::event::Cursor;
+use super::live::Listener;
+use super::{Beginning, ChatError, HISTORY, active, live_or_stored, opened, start};
+use crate::App;
+use crate::access::Visitor;
+
+/// Starts a new answer to the question of the last one, which is kept as an earlier version. Asked
+/// for again, it gives the version that there is by then.
+///
+/// # Errors
+/// When there is no such answer for this visitor, it is not the last one or is being written, the
+/// instance is not active, or nobody could say a first word.
+pub async fn regenerate(
+    app: &Arc<App>,
+    visitor: &Visitor,
+    message: MessageId,
+) -> Result<Listener, ChatError> {
+    let started = Instant::now();
+    let registered = active(app, visitor).await?;
+    let place = app.take_turn(registered.id()).ok_or(ChatError::Busy)?;
+    let contents = app.contents(&registered).await?;
+    app.note_activity(registered.id()).await?;
+    let answer = app.new_id(MessageId::generate);
+    let created_at = app.clock().now();
+    let version = NewVersion {
+        of: message,
+        token_hash: visitor.token_hash(),
+        answer,
+        history: HISTORY,
+        now: created_at,
+    };
+    let begun = {
+        let connection = app.checkout(&registered).await?;
+        messages::begin_again(&connection, &version).await?
+    };
+    match begun.ok_or(ChatError::NotFound)? {
+        Again::Refused => Err(ChatError::NotTheLastAnswer),
+        Again::TooOld => Err(ChatError::Updating),
+        Again::Newer(newer) => {
+            let live = live_or_stored(app, &registered, *newer).await?;
+            opened(&live, Cursor::default()).await
+        }
+        Again::New {
+            session,
+            question,
+            history,
+            has_passages,
+            known,
+        } => {
+            let beginning = Beginning {
+                session,
+                answer,
+                question,
+                history,
+                has_passages,
+                known,
+                created_at,
+                started,
+            };
+            start(app, registered, contents, beginning, place).await
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A request to one model: as many passages and as much of the conversation as it has room for.
+
+use stoa_ai::{ChatRequest, Turn};
+use stoa_domain::MessageRole;
+
+use super::Opener;
+use crate::chat::event::Source;
+use crate::chat::prompt::budget::{Reader, Room, fitting};
+use crate::chat::prompt::variables::Values;
+use crate::chat::prompt::{self, Brief};
+use crate::contents::Model;
+
+/// How much a prompt may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// What the model should have room for.
+    Usual,
+    /// No more than this, for a model that had not.
+    Within(Room),
+}
+
+/// A request, and what of the material is in it.
+pub(super) struct Draft {
+    pub(super) request: ChatRequest,
+    /// How many of the passages, the best ones.
+    pub(super) passages: usize,
+    /// How many of the earlier messages, the latest ones.
+    pub(super) kept: usize,
+    /// How many tokens those are, about.
+    used: Room,
+}
+
+impl Draft {
+    /// A size that is well below this one's.
+    pub(super) const fn less(&self) -> Size {
+        Size::Within(self.used.squeezed())
+    }
+
+    pub(super) fn is_smaller_than(&self, other: &Self) -> bool {
+        self.passages < other.passages || self.kept < other.kept
+    }
+}
+
+impl Opener<'_> {
+    pub(super) fn draft(
+        &self,
+        model: &Model,
+        found: &[Source],
+        is_small_talk: bool,
+        size: Size,
+    ) -> Draft {
+        let inquiry = self.inquiry;
+        let most_output = self.most_output(model);
+        let reader = Reader {
+            provider: model.endpoint.provider,
+            model: &model.model,
+            most_output,
+        };
+        let brief = Brief {
+            instructions: &self.contents.instructions,
+            values: Values {
+                visitor_name: inquiry.known.visitor_name.as_deref(),
+                page_url: inquiry.known.page_url.as_deref(),
+                locale: inquiry.known.locale.as_deref(),
+                today: self.app.clock().now().date_naive(),
+                bot_name: self.bot_name(),
+            },
+            summary: inquiry.known.summary.as_deref(),
+            context: &inquiry.context,
+            is_small_talk,
+        };
+        let said = |turn: &Turn| reader.tokens(&turn.content);
+        let fixed = reader.tokens(&prompt::system_prompt(&brief, &[]))
+            + inquiry.latest.iter().map(said).sum::<usize>();
+        let room = match size {
+            Size::Usual => reader.room(fixed),
+            Size::Within(room) => room,
+        };
+        let size_of = |source: &Source| reader.tokens(&source.text);
+        // The best passage is worth a prompt that may be too long.
+        let passages = fitting(found.iter().map(size_of), room.passages)
+            .max(1)
+            .min(found.len());
+        let kept = fitting_turns(&inquiry.earlier, room.history, said);
+        let earlier = &inquiry.earlier[inquiry.earlier.len() - kept..];
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a temperature needs no more digits"
+        )]
+        let request = ChatRequest {
+            model: model.model.clone(),
+            system: prompt::system_prompt(&brief, &found[..passages]),
+            messages: earlier.iter().chain(&inquiry.latest).cloned().collect(),
+            temperature: inquiry
+                .sampling
+                .temperature
+                .or(model.temperature)
+                .map(|temperature| temperature as f32),
+            max_output_tokens: most_output,
+        };
+        Draft {
+            request,
+            passages,
+            kept,
+            used: Room {
+                passages: found[..passages].iter().map(size_of).sum(),
+                history: earlier.iter().map(said).sum(),
+            },
+        }
+    }
+
+    /// A caller may ask for less than the configuration allows, not for more.
+    fn most_output(&self, model: &Model) -> Option<u32> {
+        let configured = model
+            .max_output_tokens
+            .and_then(|tokens| u32::try_from(tokens).ok());
+        let asked = self.inquiry.sampling.max_output_tokens;
+        configured.into_iter().chain(asked).min()
+    }
+}
+
+/// How many of the last messages fit, in whole turns: an answer without its question misleads.
+fn fitting_turns(earlier: &[Turn], room: usize, size: impl Fn(&Turn) -> usize) -> usize {
+    let (mut used, mut kept) = (0, 0);
+    for (count, turn) in earlier.iter().rev().enumerate() {
+        used += size(turn);
+        if used > room {
+            break;
+        }
+        if turn.role == MessageRole::User {
+            kept = count + 1;
+        }
+    }
+    // What stands before the first question, such as a person's words, goes with it.
+    if used <= room { earlier.len() } else { kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversation(roles: &[MessageRole]) -> Vec<Turn> {
+        let turn = |role: &MessageRole| Turn {
+            role: *role,
+            content: "x".into(),
+        };
+        roles.iter().map(turn).collect()
+    }
+
+    #[test]
+    fn a_conversation_is_cut_between_turns() {
+        use MessageRole::{Agent, Assistant, User};
+        let earlier = conversation(&[Agent, User, Assistant, User, Assistant, Agent]);
+        let fits = |room| fitting_turns(&earlier, room, |_| 1);
+        assert_eq!(fits(6), 6);
+        assert_eq!(fits(5), 5);
+        assert_eq!(
+            fits(4),
+            3,
+            "the answer of a question that does not fit is left out with it"
+        );
+        assert_eq!(fits(3), 3);
+        assert_eq!(fits(2), 0);
+        assert_eq!(fitting_turns(&[], 0, |_| 1), 0);
+    }
+}

@@ -1,0 +1,285 @@
+//! Up to the first word: the passages, the prompt, and the first model that answers. The same for a
+//! visitor's question and for a program that calls the API.
+
+mod draft;
+
+use stoa_ai::{AiError, AiErrorCode, AnswerStream, Turn, passages};
+use stoa_client_db::messages::Known;
+use stoa_domain::{AnswerPolicy, ApiConfigurationId, MessageRole, Provider};
+
+use super::event::Source;
+use super::small_talk::{self, SmallTalk};
+use super::{follow_up, retrieval};
+use crate::App;
+use crate::contents::{Contents, Model};
+use crate::database::DatabaseError;
+use crate::registry::Registered;
+use draft::{Draft, Size};
+
+/// What is asked, and what is known beside the documents.
+pub(crate) struct Inquiry {
+    /// The question, as it is looked for.
+    pub(crate) question: String,
+    /// What was said before it, oldest first.
+    pub(crate) earlier: Vec<Turn>,
+    /// The question and what follows it, which every prompt has.
+    pub(crate) latest: Vec<Turn>,
+    /// What is known of the conversation.
+    pub(crate) known: Known,
+    /// Whether there may be passages to look for.
+    pub(crate) has_passages: bool,
+    /// What a program that calls the API adds to the instructions; empty for visitors.
+    pub(crate) context: String,
+    /// How the answer is to be written, where that differs from the configuration.
+    pub(crate) sampling: Sampling,
+}
+
+/// How an answer is to be written; what is absent is the configuration's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sampling {
+    /// The sampling temperature.
+    pub(crate) temperature: Option<f64>,
+    /// At most so many tokens.
+    pub(crate) max_output_tokens: Option<u32>,
+}
+
+/// An answer that has begun.
+pub(crate) struct Opened {
+    /// The words.
+    pub(crate) stream: AnswerStream,
+    /// Where they come from.
+    pub(crate) origin: Origin,
+}
+
+/// Where an answer's words come from.
+#[derive(Clone, Default)]
+pub(crate) struct Origin {
+    /// Who wrote them.
+    pub(crate) by: Author,
+    /// The passages that they may cite.
+    pub(crate) sources: Vec<Source>,
+    /// What they answer.
+    pub(crate) to: AnswerTo,
+    /// How many of the earlier messages the model was given, the latest ones.
+    pub(crate) kept: usize,
+}
+
+/// What an answer is to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AnswerTo {
+    /// A question, by a model.
+    #[default]
+    Question,
+    /// A question about which the documents have nothing, where only they may answer.
+    NothingFound,
+    /// A greeting, thanks or a farewell.
+    SmallTalk,
+}
+
+/// Who answered, for the record.
+#[derive(Clone, Default)]
+pub(crate) struct Author {
+    pub(crate) provider: Option<Provider>,
+    pub(crate) model: String,
+    pub(crate) configuration: Option<ApiConfigurationId>,
+}
+
+impl Author {
+    pub(crate) fn of(model: &Model) -> Self {
+        Self {
+            provider: Some(model.endpoint.provider),
+            model: model.model.clone(),
+            configuration: Some(model.id),
+        }
+    }
+
+    /// Whether the words come from the documents or the settings, which takes no tokens.
+    pub(crate) fn is_no_model(&self) -> bool {
+        matches!(self.provider, None | Some(Provider::Passages))
+    }
+}
+
+/// Why there is no first word.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpened {
+    /// The client's database could not be searched.
+    #[error("the documents could not be searched")]
+    Retrieval(#[from] DatabaseError),
+    /// No AI configuration is enabled.
+    #[error("no AI configuration is enabled")]
+    Nobody,
+    /// The last model that was asked did not answer.
+    #[error("no model answered")]
+    Model(#[source] AiError),
+}
+
+/// Opens one answer.
+pub(crate) struct Opener<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) registered: &'a Registered,
+    pub(crate) contents: &'a Contents,
+    pub(crate) inquiry: &'a Inquiry,
+}
+
+impl Opener<'_> {
+    /// Finds the passages and asks these models, in order, until one says its first word.
+    ///
+    /// # Errors
+    /// Why none did.
+    pub(crate) async fn open(&self, models: &[&Model]) -> Result<Opened, NotOpened> {
+        let talk = small_talk::recognise(&self.inquiry.question, self.bot_name());
+        let found = match talk {
+            Some(_) => Vec::new(),
+            None => self.find_passages().await?,
+        };
+        if models.is_empty() {
+            return Err(NotOpened::Nobody);
+        }
+        let only = self.contents.instructions.answer_policy == AnswerPolicy::DocumentsOnly;
+        if only && found.is_empty() && talk.is_none() {
+            return Ok(self.nothing_found());
+        }
+        let mut last = NotOpened::Nobody;
+        for model in models {
+            match self.ask(model, &found, talk.as_ref()).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => {
+                    tracing::warn!(
+                        instance = %self.registered.id(),
+                        configuration = %model.id,
+                        code = error.code().as_str(),
+                        detail = error.detail(),
+                        "a model did not answer"
+                    );
+                    let falls_through = error.falls_through();
+                    last = NotOpened::Model(error);
+                    if !falls_through {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn find_passages(&self) -> Result<Vec<Source>, DatabaseError> {
+        if !self.inquiry.has_passages {
+            return Ok(Vec::new());
+        }
+        let asked =
+            self.inquiry.earlier.iter().rev().filter_map(|turn| {
+                (turn.role == MessageRole::User).then_some(turn.content.as_str())
+            });
+        let queries = follow_up::queries(&self.inquiry.question, asked);
+        let instructions = &self.contents.instructions;
+        let top_k = u16::from(instructions.top_k);
+        let hits = retrieval::find(self.app, self.contents, self.registered, &queries, top_k);
+        Ok(retrieval::sources(hits.await?, instructions.min_score))
+    }
+
+    fn nothing_found(&self) -> Opened {
+        let wording = self.contents.no_answer_wording();
+        Opened {
+            stream: passages::answer(&self.inquiry.question, &[], &wording),
+            origin: Origin {
+                to: AnswerTo::NothingFound,
+                kept: self.inquiry.earlier.len(),
+                ..Origin::default()
+            },
+        }
+    }
+
+    /// Asks one model; once more with less where it finds the prompt too long.
+    async fn ask(
+        &self,
+        model: &Model,
+        found: &[Source],
+        talk: Option<&SmallTalk>,
+    ) -> Result<Opened, AiError> {
+        if model.endpoint.provider == Provider::Passages {
+            return Ok(self.quote(model, found, talk));
+        }
+        let draft = self.draft(model, found, talk.is_some(), Size::Usual);
+        let error = match self.send(model, &draft).await {
+            Ok(stream) => return Ok(begun(model, &draft, found, talk, stream)),
+            Err(error) => error,
+        };
+        let smaller = self.draft(model, found, talk.is_some(), draft.less());
+        if error.code() != AiErrorCode::ContextTooLong || !smaller.is_smaller_than(&draft) {
+            return Err(error);
+        }
+        let stream = self.send(model, &smaller).await?;
+        Ok(begun(model, &smaller, found, talk, stream))
+    }
+
+    async fn send(&self, model: &Model, draft: &Draft) -> Result<AnswerStream, AiError> {
+        self.app.ai().stream(&model.endpoint, &draft.request).await
+    }
+
+    /// The answer of a bot without a model.
+    fn quote(&self, model: &Model, found: &[Source], talk: Option<&SmallTalk>) -> Opened {
+        let question = &self.inquiry.question;
+        let stream = match talk {
+            Some(talk) => {
+                let wording = passages::Wording {
+                    introduction: String::new(),
+                    no_model: String::new(),
+                    nothing_found: talk.reply(self.inquiry.known.locale.as_deref()).to_owned(),
+                };
+                passages::answer(question, &[], &wording)
+            }
+            None => {
+                let wording = self.contents.passages_wording();
+                passages::answer(question, &quotable(found), &wording)
+            }
+        };
+        Opened {
+            stream,
+            origin: Origin {
+                by: Author::of(model),
+                sources: found.to_vec(),
+                to: answer_to(talk),
+                kept: self.inquiry.earlier.len(),
+            },
+        }
+    }
+
+    fn bot_name(&self) -> &str {
+        self.registered.display_name(&self.contents.live)
+    }
+}
+
+fn begun(
+    model: &Model,
+    draft: &Draft,
+    found: &[Source],
+    talk: Option<&SmallTalk>,
+    stream: AnswerStream,
+) -> Opened {
+    Opened {
+        stream,
+        origin: Origin {
+            by: Author::of(model),
+            sources: found[..draft.passages].to_vec(),
+            to: answer_to(talk),
+            kept: draft.kept,
+        },
+    }
+}
+
+const fn answer_to(talk: Option<&SmallTalk>) -> AnswerTo {
+    match talk {
+        Some(_) => AnswerTo::SmallTalk,
+        None => AnswerTo::Question,
+    }
+}
+
+fn quotable(sources: &[Source]) -> Vec<passages::Passage> {
+    let numbered = sources.iter().enumerate();
+    numbered
+        .map(|(index, source)| passages::Passage {
+            number: index + 1,
+            text: source.text.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! What can keep a program from its completion.
+
+use std::time::Duration;
+
+use stoa_ai::AiError;
+use stoa_platform_db::DbError;
+
+use crate::chat::opening::NotOpened;
+use crate::database::DatabaseError;
+
+/// Why there is no completion or no vector.
+#[derive(Debug, thiserror::Error)]
+pub enum CompletionError {
+    /// The instance has no such model.
+    #[error("there is no such model")]
+    NoSuchModel,
+    /// The conversation has no question.
+    #[error("the messages have none of a user")]
+    NoQuestion,
+    /// The platform has suspended the instance.
+    #[error("this instance is suspended")]
+    Suspended,
+    /// The instance is not set up yet.
+    #[error("this instance is not active")]
+    NotActive,
+    /// Too many answers are being written for this instance.
+    #[error("too many answers are being written at once")]
+    Busy,
+    /// The process is ending.
+    #[error("the server is restarting")]
+    Restarting,
+    /// No AI configuration is enabled.
+    #[error("no AI configuration is enabled")]
+    Nobody,
+    /// The provider failed.
+    #[error("the AI provider failed")]
+    Provider(#[source] AiError),
+    /// The client's database failed.
+    #[error("the client's database failed")]
+    Database(#[from] DatabaseError),
+    /// The platform's database failed.
+    #[error("the platform's database failed")]
+    Platform(#[from] DbError),
+}
+
+impl From<NotOpened> for CompletionError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Nobody => Self::Nobody,
+            NotOpened::Model(error) => Self::Provider(error),
+            NotOpened::Retrieval(error) => Self::Database(error),
+        }
+    }
+}
+
+impl CompletionError {
+    /// How long to wait before trying again, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy | Self::Restarting => Some(Duration::from_secs(2)),
+            Self::Provider(error) => error.retry_after(),
+            Self::Database(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}

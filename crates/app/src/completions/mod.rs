@@ -1,0 +1,264 @@
+//! Completions and embeddings for programs, over the OpenAI-compatible API.
+//!
+//! Nothing of a request is stored. The model `stoa` is the instance's bot with its documents and
+//! instructions, opened as a visitor's answer is ([`crate::chat::opening`]); any other name is one of
+//! the configured models and is passed through. Each call is counted once, under an id of its own.
+
+mod error;
+mod running;
+mod stop;
+mod vectors;
+
+use std::sync::Arc;
+
+use stoa_ai::{AiError, AnswerStream, ChatRequest};
+pub use stoa_ai::{AiErrorCode, Turn};
+use stoa_client_db::messages::Known;
+use stoa_domain::{InstanceStatus, MessageId, MessageRole, Provider};
+
+pub use error::CompletionError;
+pub use running::{End, Piece, Running, Tokens};
+pub use vectors::{Vectors, embed};
+
+use crate::App;
+use crate::access::ClientCaller;
+use crate::chat::opening::{Author, Inquiry, NotOpened, Opened, Opener, Origin, Sampling};
+use crate::contents::{Contents, Model};
+use running::Call;
+
+/// The name under which the instance's bot is a model.
+pub const BOT: &str = "stoa";
+
+/// A completion that a program asks for.
+#[derive(Clone, Debug)]
+pub struct CompletionRequest {
+    /// [`BOT`], or the name of a configured model or of its configuration.
+    pub model: String,
+    /// The caller's own system messages.
+    pub context: String,
+    /// The conversation, oldest first. It ends with what is to be answered.
+    pub messages: Vec<Turn>,
+    /// The sampling temperature.
+    pub temperature: Option<f64>,
+    /// At most so many tokens; the configuration's own limit holds as well.
+    pub max_output_tokens: Option<u32>,
+    /// The answer ends before any of these.
+    pub stop: Vec<String>,
+}
+
+/// A model that can be named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedModel {
+    /// Its name.
+    pub id: String,
+    /// Whose it is.
+    pub owned_by: String,
+}
+
+/// The models that can be named: the bot first, then the configured ones, those that embed too.
+///
+/// # Errors
+/// When the client's database fails.
+pub async fn models(app: &App, caller: &ClientCaller) -> Result<Vec<ListedModel>, CompletionError> {
+    let contents = app.contents(caller.registered()).await?;
+    let mut listed = vec![ListedModel {
+        id: BOT.to_owned(),
+        owned_by: caller.registered().slug().to_string(),
+    }];
+    for model in &contents.models {
+        let names = [Some(&model.model), model.embedding_model.as_ref()];
+        for id in names.into_iter().flatten() {
+            if !listed.iter().any(|known| known.id == *id) {
+                listed.push(ListedModel {
+                    id: id.clone(),
+                    owned_by: model.endpoint.provider.to_string(),
+                });
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// Begins a completion; returns with its first word there.
+///
+/// Whoever drops what is returned hangs up: the provider's connection is closed at once.
+///
+/// # Errors
+/// When there is no such model, the instance is not active, or nobody could say a first word.
+pub async fn begin(
+    app: &Arc<App>,
+    caller: &ClientCaller,
+    request: CompletionRequest,
+) -> Result<Running, CompletionError> {
+    active(caller)?;
+    let contents = app.contents(caller.registered()).await?;
+    let target = Target::named(&contents, &request.model).ok_or(CompletionError::NoSuchModel)?;
+    let place = app
+        .take_turn(caller.instance())
+        .ok_or(CompletionError::Busy)?;
+    app.note_activity(caller.instance()).await?;
+    let opening = async {
+        match &target {
+            Target::Bot(models) => ask_bot(app, caller, &contents, models, &request).await,
+            Target::Plain(models) => ask_models(app, models, &request).await,
+        }
+    };
+    let Opened { stream, origin } = tokio::select! {
+        opened = opening => opened?,
+        () = app.shutdown().cancelled() => return Err(CompletionError::Restarting),
+    };
+    let call = Call {
+        app: Arc::clone(app),
+        instance: caller.instance(),
+        id: app.new_id(MessageId::generate),
+        no_answer_message: contents.instructions.no_answer_message.clone(),
+        origin,
+        asked: asked_tokens(&request),
+        stop: request.stop,
+        is_bot: matches!(target, Target::Bot(_)),
+    };
+    Ok(call.start(stream, request.model, place))
+}
+
+/// Whether the caller's instance answers anybody.
+fn active(caller: &ClientCaller) -> Result<(), CompletionError> {
+    match caller.registered().status() {
+        InstanceStatus::Active => Ok(()),
+        InstanceStatus::Suspended => Err(CompletionError::Suspended),
+        InstanceStatus::AwaitingSetup | InstanceStatus::Deleting => Err(CompletionError::NotActive),
+    }
+}
+
+/// Who is to answer.
+enum Target<'a> {
+    /// The instance's bot, by these models in order.
+    Bot(Vec<&'a Model>),
+    /// These configurations of one model, in order, with nothing of the instance's own.
+    Plain(Vec<&'a Model>),
+}
+
+impl<'a> Target<'a> {
+    fn named(contents: &'a Contents, name: &str) -> Option<Self> {
+        if name == BOT {
+            return Some(Self::Bot(contents.models.iter().collect()));
+        }
+        let first = contents
+            .models
+            .iter()
+            .find(|model| model.model == name || model.name == name)?;
+        // Quoting documents is something that only the bot can do.
+        if first.endpoint.provider == Provider::Passages {
+            return Some(Self::Bot(vec![first]));
+        }
+        let others = contents.models.iter().filter(|other| {
+            other.model == first.model
+                && other.id != first.id
+                && other.endpoint.provider != Provider::Passages
+        });
+        Some(Self::Plain([first].into_iter().chain(others).collect()))
+    }
+}
+
+async fn ask_bot(
+    app: &App,
+    caller: &ClientCaller,
+    contents: &Contents,
+    models: &[&Model],
+    request: &CompletionRequest,
+) -> Result<Opened, CompletionError> {
+    let is_question = |turn: &Turn| turn.role == MessageRole::User;
+    let place = request
+        .messages
+        .iter()
+        .rposition(is_question)
+        .ok_or(CompletionError::NoQuestion)?;
+    let (earlier, latest) = request.messages.split_at(place);
+    let inquiry = Inquiry {
+        question: latest[0].content.clone(),
+        earlier: earlier.to_vec(),
+        latest: latest.to_vec(),
+        known: Known::default(),
+        has_passages: true,
+        context: request.context.clone(),
+        sampling: Sampling {
+            temperature: request.temperature,
+            max_output_tokens: request.max_output_tokens,
+        },
+    };
+    let opener = Opener {
+        app,
+        registered: caller.registered(),
+        contents,
+        inquiry: &inquiry,
+    };
+    Ok(opener.open(models).await?)
+}
+
+async fn ask_models(
+    app: &App,
+    models: &[&Model],
+    request: &CompletionRequest,
+) -> Result<Opened, CompletionError> {
+    let mut last = NotOpened::Nobody;
+    for model in models {
+        match ask_model(app, model, request).await {
+            Ok(stream) => {
+                let origin = Origin {
+                    by: Author::of(model),
+                    ..Origin::default()
+                };
+                return Ok(Opened { stream, origin });
+            }
+            Err(error) => {
+                tracing::warn!(
+                    configuration = %model.id,
+                    code = error.code().as_str(),
+                    detail = error.detail(),
+                    "a model did not answer a program"
+                );
+                let falls_through = error.falls_through();
+                last = NotOpened::Model(error);
+                if !falls_through {
+                    break;
+                }
+            }
+        }
+    }
+    Err(last.into())
+}
+
+async fn ask_model(
+    app: &App,
+    model: &Model,
+    request: &CompletionRequest,
+) -> Result<AnswerStream, AiError> {
+    let configured = model
+        .max_output_tokens
+        .and_then(|tokens| u32::try_from(tokens).ok());
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a temperature needs no more digits"
+    )]
+    let request = ChatRequest {
+        model: model.model.clone(),
+        system: request.context.clone(),
+        messages: request.messages.clone(),
+        temperature: request
+            .temperature
+            .or(model.temperature)
+            .map(|temperature| temperature as f32),
+        max_output_tokens: configured
+            .into_iter()
+            .chain(request.max_output_tokens)
+            .min(),
+    };
+    app.ai().stream(&model.endpoint, &request).await
+}
+
+/// About how many tokens the caller's own words are, for an account where the provider gives none.
+fn asked_tokens(request: &CompletionRequest) -> i64 {
+    let said = request.messages.iter().map(|turn| turn.content.as_str());
+    said.chain([request.context.as_str()])
+        .map(running::about)
+        .sum()
+}

@@ -1,0 +1,34 @@
+//! The OpenAI-compatible API: what the `openai` client libraries speak.
+//!
+//! Two rules of our own API do not hold here, since those libraries would not work: errors have
+//! OpenAI's shape, and fields that are not known are passed over. A field that would change the
+//! answer and is not supported is refused by name.
+
+mod caller;
+mod completion;
+mod embeddings;
+mod error;
+mod models;
+mod request;
+mod stream;
+
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::routes;
+
+use crate::http::routes::{Policy, Routes};
+
+/// The largest body: a conversation with long messages, or many texts to embed.
+const BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Adds the routes.
+pub(crate) fn add(routes: Routes) -> Routes {
+    let (schemas, paths, completions) = routes!(completion::create);
+    let completions = completions.layer(DefaultBodyLimit::max(BODY_BYTES));
+    let routes = routes.api(Policy::ClientKey, (schemas, paths, completions));
+    let (schemas, paths, vectors) = routes!(embeddings::create);
+    let vectors = vectors.layer(DefaultBodyLimit::max(BODY_BYTES));
+    routes
+        .api(Policy::ClientKey, (schemas, paths, vectors))
+        .api(Policy::ClientKey, routes!(models::list))
+        .api(Policy::ClientKey, routes!(models::get))
+}

@@ -1,0 +1,341 @@
+//! A chat completion as programs ask for it: tolerant of what changes nothing, clear about what is
+//! not supported.
+
+use serde::Deserialize;
+use serde_json::Value;
+use stoa_app::completions::{CompletionRequest, Turn};
+use stoa_domain::MessageRole;
+use utoipa::ToSchema;
+
+use super::error::OpenAiError;
+
+/// The most messages of one request.
+const MOST_MESSAGES: usize = 2_000;
+/// The most stop texts, as with OpenAI, and the longest.
+const MOST_STOPS: usize = 4;
+const LONGEST_STOP: usize = 256;
+
+/// A chat completion that is asked for. Fields that are not listed are passed over: those that the
+/// client libraries send and that change nothing here, such as `user`, `seed`, `top_p`, `metadata`
+/// and `store`. A field that would change the answer and is not supported is refused by name.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewCompletion {
+    /// `stoa` for the instance's bot with its documents and instructions, else the name of a
+    /// configured model or of its configuration.
+    pub(crate) model: String,
+    /// The conversation so far. System messages are added to the bot's instructions and replace
+    /// none of them.
+    messages: Vec<NewMessage>,
+    /// Whether the answer comes as it is written.
+    #[serde(default)]
+    pub(crate) stream: Option<bool>,
+    /// What a stream has besides.
+    #[serde(default)]
+    pub(crate) stream_options: Option<StreamOptions>,
+    /// The sampling temperature, 0 to 2.
+    #[serde(default)]
+    temperature: Option<f64>,
+    /// At most so many tokens of answer; the newer name.
+    #[serde(default)]
+    max_completion_tokens: Option<u64>,
+    /// At most so many tokens of answer.
+    #[serde(default)]
+    max_tokens: Option<u64>,
+    /// Up to 4 texts before which the answer ends.
+    #[serde(default)]
+    stop: Option<OneOrMore>,
+    /// Only 1.
+    #[serde(default)]
+    n: Option<u64>,
+    /// Not supported yet.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    tools: Option<Vec<Value>>,
+    /// Only `text`.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    response_format: Option<Value>,
+    /// Not supported.
+    #[serde(default)]
+    logprobs: Option<bool>,
+    /// Only text.
+    #[serde(default)]
+    modalities: Option<Vec<String>>,
+    /// Not supported: give `tools`.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    functions: Option<Vec<Value>>,
+}
+
+/// What a stream has besides.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct StreamOptions {
+    /// Whether a last chunk says what the answer took.
+    #[serde(default)]
+    pub(crate) include_usage: Option<bool>,
+}
+
+/// One message.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewMessage {
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
+    role: String,
+    /// A text, or a list of parts of the type `text`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    content: Option<Value>,
+}
+
+/// A text or several.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+impl NewCompletion {
+    /// The request in our own words.
+    pub(crate) fn parse(self) -> Result<CompletionRequest, OpenAiError> {
+        self.refuse_unsupported()?;
+        let temperature_fits = self.temperature.is_none_or(|it| (0.0..=2.0).contains(&it));
+        require(
+            temperature_fits,
+            "temperature",
+            "Give a number from 0 to 2.",
+        )?;
+        let max_output_tokens = self.max_output_tokens()?;
+        let stop = stops(self.stop)?;
+        let count = self.messages.len();
+        require(
+            (1..=MOST_MESSAGES).contains(&count),
+            "messages",
+            "Give at least one message, and at most 2,000.",
+        )?;
+        let (mut context, mut turns) = (Vec::new(), Vec::new());
+        for (index, message) in self.messages.into_iter().enumerate() {
+            let field = format!("messages[{index}]");
+            let text = text(message.content, &field)?;
+            match message.role.as_str() {
+                "system" | "developer" => context.push(text),
+                "user" => turns.push(said(MessageRole::User, text)),
+                "assistant" => turns.push(said(MessageRole::Assistant, text)),
+                "tool" | "function" => {
+                    return Err(OpenAiError::unsupported(
+                        &field,
+                        "Tools are not supported yet.",
+                    ));
+                }
+                _ => {
+                    return Err(OpenAiError::invalid(
+                        Some(&format!("{field}.role")),
+                        "A role is system, developer, user, assistant or tool.",
+                    ));
+                }
+            }
+        }
+        require(
+            !turns.is_empty(),
+            "messages",
+            "There is nothing to answer but system messages.",
+        )?;
+        Ok(CompletionRequest {
+            model: self.model,
+            context: context.join("\n\n"),
+            messages: turns,
+            temperature: self.temperature,
+            max_output_tokens,
+            stop,
+        })
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), OpenAiError> {
+        let is_text = |format: &Value| format["type"] == "text" || format.is_null();
+        let only_text = |kinds: &Vec<String>| kinds.iter().all(|kind| kind == "text");
+        let refusals = [
+            (
+                self.n.is_some_and(|n| n != 1),
+                "n",
+                "Only one answer is written: leave “n” out.",
+            ),
+            (
+                self.tools.as_ref().is_some_and(|it| !it.is_empty()),
+                "tools",
+                "Tools are not supported yet.",
+            ),
+            (
+                self.functions.is_some(),
+                "functions",
+                "“functions” is not supported. Give “tools”.",
+            ),
+            (
+                self.logprobs == Some(true),
+                "logprobs",
+                "Log probabilities are not supported.",
+            ),
+            (
+                !self.response_format.as_ref().is_none_or(is_text),
+                "response_format",
+                "Only the format “text” is supported.",
+            ),
+            (
+                !self.modalities.as_ref().is_none_or(only_text),
+                "modalities",
+                "Answers are text only.",
+            ),
+        ];
+        let first = refusals.into_iter().find(|(is_asked, ..)| *is_asked);
+        first.map_or(Ok(()), |(_, param, message)| {
+            Err(OpenAiError::unsupported(param, message))
+        })
+    }
+
+    fn max_output_tokens(&self) -> Result<Option<u32>, OpenAiError> {
+        let (param, asked) = match self.max_completion_tokens {
+            Some(tokens) => ("max_completion_tokens", Some(tokens)),
+            None => ("max_tokens", self.max_tokens),
+        };
+        let Some(tokens) = asked else {
+            return Ok(None);
+        };
+        require(tokens > 0, param, "Give at least 1.")?;
+        Ok(Some(u32::try_from(tokens).unwrap_or(u32::MAX)))
+    }
+}
+
+fn require(holds: bool, param: &str, message: &str) -> Result<(), OpenAiError> {
+    match holds {
+        true => Ok(()),
+        false => Err(OpenAiError::invalid(Some(param), message)),
+    }
+}
+
+fn said(role: MessageRole, content: String) -> Turn {
+    Turn { role, content }
+}
+
+fn stops(stop: Option<OneOrMore>) -> Result<Vec<String>, OpenAiError> {
+    let stops = match stop {
+        None => Vec::new(),
+        Some(OneOrMore::One(text)) => vec![text],
+        Some(OneOrMore::More(texts)) => texts,
+    };
+    let fits = stops.len() <= MOST_STOPS && stops.iter().all(|text| text.len() <= LONGEST_STOP);
+    require(fits, "stop", "Give at most 4 texts of at most 256 bytes.")?;
+    Ok(stops)
+}
+
+/// A message's text: as it stands, or its text parts one after another.
+fn text(content: Option<Value>, field: &str) -> Result<String, OpenAiError> {
+    let text = match content {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text,
+        Some(Value::Array(parts)) => {
+            let texts = parts
+                .iter()
+                .enumerate()
+                .map(|(index, part)| part_text(part, index, field));
+            texts.collect::<Result<Vec<_>, _>>()?.join("\n")
+        }
+        Some(_) => {
+            return Err(OpenAiError::invalid(
+                Some(&format!("{field}.content")),
+                "Content is a text or a list of text parts.",
+            ));
+        }
+    };
+    if text.contains('\0') {
+        return Err(OpenAiError::invalid(
+            Some(&format!("{field}.content")),
+            "It contains a NUL character (\\u0000). Leave it out.",
+        ));
+    }
+    Ok(text)
+}
+
+fn part_text<'a>(part: &'a Value, index: usize, field: &str) -> Result<&'a str, OpenAiError> {
+    let param = format!("{field}.content[{index}]");
+    match (part["type"].as_str(), &part["text"]) {
+        (Some("text"), Value::String(text)) => Ok(text),
+        (Some("image_url" | "input_audio" | "file"), _) => Err(OpenAiError::unsupported(
+            &param,
+            "Only text is read: no images, sound or files.",
+        )),
+        _ => Err(OpenAiError::invalid(
+            Some(&param),
+            "Give parts of the type “text”.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parsed(body: Value) -> Result<CompletionRequest, String> {
+        let new: NewCompletion = serde_json::from_value(body).unwrap();
+        let document = |error: OpenAiError| serde_json::to_value(error.document()).unwrap();
+        new.parse()
+            .map_err(|error| document(error)["error"]["param"].to_string())
+    }
+
+    #[test]
+    fn what_the_libraries_send_is_understood() {
+        let request = parsed(json!({
+            "model": "stoa", "n": 1, "user": "u", "seed": 7, "parallel_tool_calls": true,
+            "response_format": {"type": "text"}, "max_tokens": 5, "max_completion_tokens": 9,
+            "stop": "END", "tools": [],
+            "messages": [
+                {"role": "developer", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "x"},
+                {"role": "assistant", "content": null, "refusal": null},
+                {"role": "system", "content": "And kind."},
+                {"role": "user", "content": "c"},
+            ],
+        }))
+        .unwrap();
+        assert_eq!(request.context, "Be brief.\n\nAnd kind.");
+        let said: Vec<_> = request
+            .messages
+            .iter()
+            .map(|turn| turn.content.as_str())
+            .collect();
+        assert_eq!(said, ["a\nb", "", "c"]);
+        assert_eq!(
+            (request.max_output_tokens, request.stop),
+            (Some(9), vec!["END".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_or_not_supported_is_named() {
+        let with = |name: &str, value: Value| {
+            let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "a"}]});
+            body[name] = value;
+            parsed(body).unwrap_err()
+        };
+        for (name, value) in [
+            ("n", json!(2)),
+            ("temperature", json!(2.5)),
+            ("max_tokens", json!(0)),
+            ("stop", json!(["a", "b", "c", "d", "e"])),
+            ("logprobs", json!(true)),
+            ("response_format", json!({"type": "json_object"})),
+            ("modalities", json!(["text", "audio"])),
+            ("functions", json!([])),
+            ("messages", json!([])),
+            ("messages", json!([{"role": "system", "content": "only"}])),
+        ] {
+            assert_eq!(with(name, value), format!("\"{name}\""));
+        }
+        let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]);
+        assert_eq!(with("messages", image), "\"messages[0].content[0]\"");
+        let role = json!([{"role": "wizard", "content": "a"}]);
+        assert_eq!(with("messages", role), "\"messages[0].role\"");
+        let nul = json!([{"role": "user", "content": "a\u{0}"}]);
+        assert_eq!(with("messages", nul), "\"messages[0].content\"");
+    }
+}
