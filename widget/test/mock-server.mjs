@@ -134,7 +134,7 @@ class Mock {
     if (kind === "sessions" && !id) return this.#createSession(response);
     const session = this.sessions.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1]);
     if (!session) return problem(response, 401, "session_expired");
-    if (kind === "messages") return this.#message(request, id, action, body, response);
+    if (kind === "messages") return this.#message(session, request, id, action, body, response);
     if (action === "stop") {
       this.stops += 1;
       for (const answer of this.answers.values()) answer.stopped = true;
@@ -148,13 +148,20 @@ class Mock {
     return this.#ask(session, body, request, response);
   }
 
-  async #message(request, id, action, body, response) {
+  async #message(session, request, id, action, body, response) {
     const answer = this.answers.get(id);
     if (!answer) return problem(response, 404, "not_found");
     if (action === "feedback") {
       this.feedback.push({ id, ...body });
       answer.feedback = body.rating;
       return json(response, 200, {});
+    }
+    if (action === "regenerate") {
+      const place = session.messages.indexOf(answer);
+      if (place !== session.messages.length - 1) return problem(response, 409, "not_the_last_answer");
+      const again = this.#newAnswer({ text: answer.script.text });
+      session.messages[place] = again;
+      return this.#stream(again, "", response, Infinity);
     }
     const after = answer.script.replayAll ? "" : (request.headers["last-event-id"] ?? "");
     return this.#stream(answer, after, response, Infinity);

@@ -63,6 +63,12 @@ export class ChatApi {
     });
   }
 
+  /** Answers again to the question of the last answer. Safe to send again: the same new answer. */
+  regenerate(session: Session, messageId: string, signal: AbortSignal): Promise<Response> {
+    const headers = { accept: "text/event-stream" };
+    return this.#fetch(`/messages/${messageId}/regenerate`, { method: "POST", token: session.token, headers, signal });
+  }
+
   /** Goes on with an answer whose stream broke, after the event `lastEventId`. */
   resume(session: Session, messageId: string, lastEventId: string, signal: AbortSignal): Promise<Response> {
     const headers: Record<string, string> = { accept: "text/event-stream" };

@@ -81,12 +81,13 @@ export class Conversation {
   /**
    * Sends a failed turn again. A question that may have reached the server keeps its
    * key, so that it is never answered twice; one that the server has answered with a
-   * failure needs a new key, or the failure would come back.
+   * failure needs a new key, or the failure would come back. An answer that broke off is
+   * made again in its place.
    */
   async retry(turn: Turn, trouble: Trouble): Promise<void> {
     if (this.#running) return;
     const sameKey = trouble.kind === "unreachable" || trouble.kind === "rate_limited";
-    const again = sameKey ? turn : newTurn(uuid(), turn.question);
+    const again = sameKey ? turn : newTurn(uuid(), turn.question, turn.answer.messageId);
     this.#listener.turnStarted(again);
     await this.#run(again, true);
   }
@@ -171,6 +172,7 @@ export class Conversation {
       this.#store.forget();
       const next = await this.#createSession(signal, emit);
       this.#listener.sessionReplaced();
+      turn.replaces = "";
       await runTurn(this.#api, next, turn, signal, emit);
     }
   }

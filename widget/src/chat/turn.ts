@@ -24,10 +24,12 @@ export interface Turn {
   key: string;
   question: string;
   answer: Answer;
+  /** The id of an answer that broke off, of which this turn makes another version; else empty. */
+  replaces: string;
 }
 
-export function newTurn(key: string, question: string): Turn {
-  return { key, question, answer: new Answer() };
+export function newTurn(key: string, question: string, replaces = ""): Turn {
+  return { key, question, answer: new Answer(), replaces };
 }
 
 /**
@@ -46,9 +48,7 @@ export async function runTurn(
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const response = answer.messageId
-        ? await api.resume(session, answer.messageId, answer.lastEventId, signal)
-        : await api.ask(session, turn.question, turn.key, signal);
+      const response = await send(api, session, turn, signal);
       if (failures > 0) emit({ kind: "connected" });
       await follow(response, answer, signal, (change) => {
         failures = 0;
@@ -60,6 +60,10 @@ export async function runTurn(
       if (error instanceof GapInAnswer) {
         answer.restart();
         emit({ kind: "restarted" });
+      } else if (error instanceof Problem && error.status === 409 && turn.replaces && turn.question) {
+        // It is no longer the last answer: the question is asked anew.
+        turn.replaces = "";
+        continue;
       } else if (error instanceof Problem && !isPassing(error, answer)) {
         throw error;
       }
@@ -69,6 +73,13 @@ export async function runTurn(
     emit({ kind: "reconnecting" });
     await pause(failures, signal);
   }
+}
+
+function send(api: ChatApi, session: Session, turn: Turn, signal: AbortSignal): Promise<Response> {
+  const { messageId, lastEventId } = turn.answer;
+  if (messageId) return api.resume(session, messageId, lastEventId, signal);
+  if (turn.replaces) return api.regenerate(session, turn.replaces, signal);
+  return api.ask(session, turn.question, turn.key, signal);
 }
 
 async function follow(

@@ -174,8 +174,8 @@ export class App implements Listener {
   }
 
   #retry(turn: Turn, trouble: Trouble, failed: AnswerView): void {
-    // An answer that was rejoined after a reload has no question to send again.
-    if (!turn.question) {
+    // An answer that was rejoined after a reload has no question to send again, and may have no id.
+    if (!turn.question && !turn.answer.messageId) {
       location.reload();
       return;
     }

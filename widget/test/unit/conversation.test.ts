@@ -153,6 +153,29 @@ test("an answer that fails in the middle keeps what arrived", async () => {
   assert.match(seen.text, /^You have \*\*30 days\*\*/);
 });
 
+test("an answer that failed in the middle is made again in its place", async () => {
+  await conversation.ask("#broken");
+  const broken = seen.last;
+  assert.ok(broken?.answer.messageId && seen.trouble);
+  await conversation.retry(broken, seen.trouble);
+  assert.match(seen.text, WHOLE);
+  assert.notEqual(seen.last?.answer.messageId, broken.answer.messageId);
+  const later = new Recorder();
+  await new Conversation(api, store, { instanceId: INSTANCE, locale: "en", pageUrl: "" }, later).open();
+  assert.deepEqual(later.messages.map((message) => message.role), ["user", "assistant"], "the question is there once");
+});
+
+test("an answer that is not the last any more is not made again: the question is asked anew", async () => {
+  await conversation.ask("#broken");
+  const [broken, trouble] = [seen.last, seen.trouble];
+  assert.ok(broken && trouble);
+  await conversation.ask("How many days?");
+  const anew = { ...broken, question: "How many days?" };
+  await conversation.retry(anew, trouble);
+  assert.match(seen.text, WHOLE);
+  assert.equal(seen.trouble, null);
+});
+
 test("stopping ends the answer soon and keeps its beginning", async () => {
   const asked = conversation.ask("#long");
   await until(() => seen.text.length > 30);
