@@ -21,5 +21,5 @@ lint: ## formatting, clippy with warnings as errors, dependency rules, types, re
 bench: ## the figures
 	@scripts/bench
 
-e2e: ## the chat page in a real browser
+e2e: ## the chat page in a real browser, and OpenAI's client libraries
 	@scripts/e2e
