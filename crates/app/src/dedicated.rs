@@ -114,6 +114,7 @@ async fn require_alone(app: &App, id: InstanceId) -> Result<(), DedicatedError> 
 fn address(client: &Client) -> NewAddress {
     NewAddress {
         url: client.database.clone(),
+        ca_certificate: None,
         supabase: SupabaseProject {
             url: client.supabase_url.clone(),
             anon_key: client.supabase_anon_key.clone(),

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
-use stoa_client_db::{AddressError, DatabaseAddress, Target};
+use secrecy::SecretString;
+use stoa_client_db::{DatabaseAddress, Target};
 use stoa_domain::seal::{DataKey, SealError, SealPlace};
 use stoa_domain::{DatabaseMode, InstanceId, InstanceStatus, LiveConfiguration, Slug};
 use stoa_platform_db::DbError;
 use stoa_platform_db::instances::{self, Instance};
-use zeroize::Zeroizing;
 
 use crate::App;
-use crate::database::open_anon_key;
+use crate::database::{StoredAddressError, open_address, open_anon_key, open_operators_address};
 
 /// Why an instance could not be looked up.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +27,14 @@ pub enum RegistryError {
         #[source]
         source: SealError,
     },
-    /// The stored database address is none.
-    #[error("the stored database address of instance {instance} is not understood")]
+    /// The stored database address does not open, or is none.
+    #[error("the stored database address of instance {instance} cannot be read")]
     Address {
         /// Whose.
         instance: InstanceId,
         /// Why.
         #[source]
-        source: AddressError,
+        source: StoredAddressError,
     },
 }
 
@@ -71,10 +70,7 @@ impl Registered {
         let target = match &row.database.address_sealed {
             None => None,
             Some(address) => {
-                let opened = key
-                    .open(&address_place(instance), address)
-                    .map_err(sealed)?;
-                let address = parse_stored(&opened, &row, app)
+                let address = stored_address(app, &row, &key, address)
                     .map_err(|source| RegistryError::Address { instance, source })?;
                 Some(Target {
                     instance,
@@ -145,17 +141,6 @@ impl Registered {
     }
 }
 
-/// Where an instance's database address is sealed.
-#[must_use]
-pub const fn address_place(instance: InstanceId) -> SealPlace {
-    SealPlace {
-        instance,
-        table: "chat_instances",
-        column: "database_address_sealed",
-        row: instance.as_uuid(),
-    }
-}
-
 /// Where the keys of an instance's Supabase project are sealed.
 #[must_use]
 pub const fn supabase_place(instance: InstanceId) -> SealPlace {
@@ -169,23 +154,22 @@ pub const fn supabase_place(instance: InstanceId) -> SealPlace {
 
 /// Reads a stored address. A managed database is looked for where the operator's cluster is now,
 /// which may be another host or port than when the database was made.
-fn parse_stored(
-    opened: &Zeroizing<Vec<u8>>,
-    row: &Instance,
+fn stored_address(
     app: &App,
-) -> Result<DatabaseAddress, AddressError> {
-    let text = SecretString::from(String::from_utf8_lossy(opened).into_owned());
+    row: &Instance,
+    key: &DataKey,
+    sealed: &[u8],
+) -> Result<DatabaseAddress, StoredAddressError> {
+    let settings = app.settings();
     match row.database.mode {
         // The operator's own word, which no rule for clients judges.
-        DatabaseMode::External if app.settings().dedicated == Some(row.id) => {
-            DatabaseAddress::parse_operators(text.expose_secret())
+        DatabaseMode::External if settings.dedicated == Some(row.id) => {
+            open_operators_address(sealed, row.id, key)
         }
-        DatabaseMode::External => {
-            DatabaseAddress::parse(text.expose_secret(), &app.settings().address_rules)
-        }
+        DatabaseMode::External => open_address(sealed, row.id, key, &settings.address_rules),
         DatabaseMode::Managed => {
-            let stored = DatabaseAddress::parse_operators(text.expose_secret())?;
-            Ok(match &app.settings().managed {
+            let stored = open_operators_address(sealed, row.id, key)?;
+            Ok(match &settings.managed {
                 Some(cluster) => cluster.locate(&stored),
                 None => stored,
             })

@@ -20,9 +20,19 @@ pub enum ClientDbError {
     /// TLS could not be agreed upon, or the certificate is not the host's.
     #[error("the database did not prove who it is: {reason}")]
     Tls {
+        /// Which kind of wrong, for who has to mend it.
+        fault: TlsFault,
         /// What was wrong.
         reason: String,
     },
+    /// The address asks for less than verified TLS, and the operator does not allow that (any
+    /// more) for its host. Nothing was sent.
+    #[error(
+        "its address asks for less than verified TLS, which the operator does not allow for its \
+         host: connect it anew with sslmode=verify-full, or ask the operator to name the host in \
+         STOA_ALLOWED_PRIVATE_HOSTS"
+    )]
+    TlsRequired,
     /// The server does not take these credentials, or wants them in a way that gives them away.
     #[error("the database refused the sign-in: {0}")]
     SignIn(ServerError),
@@ -90,6 +100,42 @@ pub enum ClientDbError {
     },
 }
 
+/// What kept TLS from being agreed upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The server does not offer it.
+    NotOffered,
+    /// No authority that is trusted signed the certificate.
+    UnknownAuthority,
+    /// The certificate is another host's.
+    WrongName,
+    /// The certificate has run out, or is not good yet.
+    OutOfDate,
+    /// Something else.
+    Other,
+}
+
+impl TlsFault {
+    fn of(error: &rustls::Error) -> Self {
+        use rustls::{CertificateError as Certificate, Error};
+        match error {
+            Error::InvalidCertificate(
+                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+            ) => Self::WrongName,
+            Error::InvalidCertificate(
+                Certificate::Expired
+                | Certificate::ExpiredContext { .. }
+                | Certificate::NotValidYet
+                | Certificate::NotValidYetContext { .. },
+            ) => Self::OutOfDate,
+            Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
+                Self::UnknownAuthority
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What a server said, cut down to what can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerError {
@@ -112,6 +158,7 @@ impl ClientDbError {
         match self {
             Self::Unreachable(error) => error.code(),
             Self::Tls { .. } => "database_tls",
+            Self::TlsRequired => "database_tls_required",
             Self::SignIn(_) => "database_sign_in",
             Self::Protocol { .. } => "database_protocol",
             Self::ConnectionLost => "database_connection_lost",
@@ -135,6 +182,7 @@ impl ClientDbError {
         match self {
             Self::Unreachable(_)
             | Self::Tls { .. }
+            | Self::TlsRequired
             | Self::SignIn(_)
             | Self::Protocol { .. }
             | Self::ConnectionLost
@@ -191,6 +239,22 @@ impl ClientDbError {
         Self::from_wire(error)
     }
 
+    /// TLS that was not agreed upon.
+    pub(crate) fn from_tls(error: &rustls::Error) -> Self {
+        Self::Tls {
+            fault: TlsFault::of(error),
+            reason: shown(&error.to_string()),
+        }
+    }
+
+    /// TLS that could not even be tried.
+    pub(crate) fn without_tls(fault: TlsFault, reason: &str) -> Self {
+        Self::Tls {
+            fault,
+            reason: shown(reason),
+        }
+    }
+
     fn from_wire(error: &tokio_postgres::Error) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(current) = cause {
@@ -198,9 +262,7 @@ impl ClientDbError {
                 return (*broken).into();
             }
             if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-                return Self::Tls {
-                    reason: shown(&tls.to_string()),
-                };
+                return Self::from_tls(tls);
             }
             if let Some(io) = current.downcast_ref::<std::io::Error>() {
                 // An io::Error hides what it wraps from `source` but shows it to `get_ref`.
@@ -216,8 +278,14 @@ impl ClientDbError {
             }
             cause = current.source();
         }
+        // The driver says "authentication error" of what its cause names.
+        let innermost =
+            std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| {
+                error.source()
+            })
+            .last();
         Self::Protocol {
-            reason: shown(&error.to_string()),
+            reason: shown(&innermost.map_or_else(String::new, ToString::to_string)),
         }
     }
 }

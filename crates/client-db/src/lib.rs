@@ -40,11 +40,12 @@ pub mod search;
 pub mod sessions;
 
 pub use address::{
-    AddressError, AddressRules, DatabaseAddress, SupabaseDoor, SupabasePlace, TlsMode,
+    AddressError, AddressRules, CertificateAuthority, DatabaseAddress, SupabaseDoor, SupabasePlace,
+    TlsMode,
 };
 pub use connection::{ClientConnection, Transaction};
 pub use copy::{CopyIn, CopyOut};
-pub use error::{ClientDbError, ServerError};
+pub use error::{ClientDbError, ServerError, TlsFault};
 pub use migrate::SCHEMA_VERSION;
 pub use page::{Cursor, Page, PageRequest};
 pub use pool::{ClientDatabases, PoolSettings, PooledConnection, Target};

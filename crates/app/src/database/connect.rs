@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 use stoa_client_db::{
-    ClientDbError, DatabaseAddress, SCHEMA_VERSION, Target, api_configurations, holdings,
+    CertificateAuthority, ClientDbError, DatabaseAddress, SCHEMA_VERSION, Target,
+    api_configurations, holdings,
 };
 use stoa_domain::seal::{DataKey, SealError};
 use stoa_domain::violation::Violations;
@@ -15,18 +16,22 @@ use stoa_platform_db::instances::{self, DatabaseFacts, NewDatabase};
 use stoa_platform_db::{DbError, PgConnection};
 
 use super::examine::{Examined, Given, examine};
+use super::stored::seal_address;
 use super::{DatabaseError, SupabaseProject};
 use crate::App;
 use crate::access::ClientCaller;
 use crate::api_configurations::is_ready;
 use crate::audit::{self, By, Deed};
 use crate::contents::open_endpoint;
-use crate::registry::{Registered, RegistryError, address_place};
+use crate::registry::{Registered, RegistryError};
 
 /// A database as its client gives it.
 pub struct NewAddress {
     /// The connection string.
     pub url: SecretString,
+    /// The certificate authorities by which its server proves itself, in PEM form; the public ones
+    /// where it is left out.
+    pub ca_certificate: Option<String>,
     /// The Supabase project that it is part of, if it is.
     pub supabase: SupabaseProject,
 }
@@ -127,8 +132,8 @@ pub async fn check(
     caller: &ClientCaller,
     new: &NewAddress,
 ) -> Result<PreflightReport, ConnectError> {
-    require_fit(new)?;
-    let examined = examine(app, caller.instance(), &new.url, Given::ByClient).await;
+    let authority = require_fit(new)?;
+    let examined = examine(app, caller.instance(), new, authority, Given::ByClient).await;
     Ok(examined.report)
 }
 
@@ -259,12 +264,12 @@ async fn accepted(
     new: &NewAddress,
     given: Given,
 ) -> Result<(DatabaseAddress, PreflightReport), ConnectError> {
-    require_fit(new)?;
+    let authority = require_fit(new)?;
     let Examined {
         report,
         address,
         is_platform,
-    } = examine(app, instance, &new.url, given).await;
+    } = examine(app, instance, new, authority, given).await;
     if is_platform {
         return Err(ConnectError::IsPlatform(Box::new(report)));
     }
@@ -274,10 +279,21 @@ async fn accepted(
     }
 }
 
-fn require_fit(new: &NewAddress) -> Result<(), ConnectError> {
+/// What stands beside the address must be right; gives the certificate authority, where there is one.
+fn require_fit(new: &NewAddress) -> Result<Option<CertificateAuthority>, ConnectError> {
     let mut violations = Violations::default();
     new.supabase.examine(&mut violations);
-    violations.into_result().map_err(ConnectError::Invalid)
+    let pem = new.ca_certificate.as_deref();
+    let authority = match pem.map(CertificateAuthority::parse).transpose() {
+        Ok(authority) => authority,
+        Err(error) => {
+            let message = format!("{error}. {}", error.remedy());
+            violations.require(false, "ca_certificate", &message);
+            None
+        }
+    };
+    violations.into_result().map_err(ConnectError::Invalid)?;
+    Ok(authority)
 }
 
 /// An instance moves to another database only where it leaves nothing behind: to one that is its
@@ -341,11 +357,9 @@ async fn made_ready(
         pooler: seen.pooler.clone(),
         schema_version: Some(SCHEMA_VERSION),
     };
-    let url = address.to_secret_url();
-    let url = url.expose_secret().as_bytes();
     let database = NewDatabase {
         mode: DatabaseMode::External,
-        address_sealed: key.seal(&address_place(instance), url, app.random())?,
+        address_sealed: seal_address(&address, instance, key, app.random())?,
         facts,
         state: DatabaseState::Ready,
         supabase_url: new.supabase.url.clone(),

@@ -4,13 +4,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-use stoa_client_db::DatabaseAddress;
-use stoa_client_db::preflight::{Check, CheckStatus, Facts, PreflightReport, role_sql};
+use secrecy::ExposeSecret as _;
+use stoa_client_db::preflight::{
+    Check, CheckStatus, Facts, PreflightReport, authority_check, role_sql,
+};
+use stoa_client_db::{CertificateAuthority, DatabaseAddress};
 use stoa_domain::InstanceId;
 use stoa_outbound::{Resolve as _, SystemResolver};
 use tokio::time::timeout;
 
+use super::NewAddress;
 use crate::App;
 
 const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
@@ -38,24 +41,30 @@ pub(super) enum Given {
 pub(super) async fn examine(
     app: &App,
     instance: InstanceId,
-    url: &SecretString,
+    new: &NewAddress,
+    authority: Option<CertificateAuthority>,
     given: Given,
 ) -> Examined {
     let settings = app.settings();
+    let url = new.url.expose_secret();
     let parsed = match given {
-        Given::ByClient => DatabaseAddress::parse(url.expose_secret(), &settings.address_rules),
-        Given::ByOperator => DatabaseAddress::parse_operators(url.expose_secret()),
+        Given::ByClient => DatabaseAddress::parse(url, &settings.address_rules),
+        Given::ByOperator => DatabaseAddress::parse_operators(url),
     };
     let keep_out = settings.platform_isolation && given == Given::ByClient;
     let address = match parsed {
         Ok(address) => address,
         Err(error) => {
             return Examined {
-                report: refused(None, "address", error.to_string(), NO_ADDRESS),
+                report: refused(None, "address", error.to_string(), error.remedy()),
                 address: None,
                 is_platform: false,
             };
         }
+    };
+    let address = match authority {
+        Some(authority) => address.with_certificate_authority(authority),
+        None => address,
     };
     // Before any connection: the platform's server is not for guessing passwords at.
     if keep_out && leads_to_platform(app, &address).await {
@@ -74,6 +83,12 @@ pub(super) async fn examine(
             .checks
             .push(failed("ownership", IS_PLATFORM.into(), USE_ANOTHER));
     }
+    insert_after(
+        &mut report,
+        "tls",
+        authority_check(&address, app.clock().now()),
+    );
+    insert_after(&mut report, "sign_in", new.supabase.project_check(&address));
     Examined {
         report,
         address: Some(address),
@@ -81,8 +96,14 @@ pub(super) async fn examine(
     }
 }
 
-const NO_ADDRESS: &str = "Copy the connection string from your provider's console, with the \
-    password filled in: postgres://user:password@host:5432/database.";
+/// Puts a check where it belongs in the order, if that was reached.
+fn insert_after(report: &mut PreflightReport, name: &str, check: Option<Check>) {
+    let place = report.checks.iter().position(|it| it.name == name);
+    if let (Some(place), Some(check)) = (place, check) {
+        report.checks.insert(place + 1, check);
+    }
+}
+
 const IS_PLATFORM: &str = "this is the platform's own database";
 const USE_ANOTHER: &str = "Use a database of your own.";
 
@@ -94,7 +115,7 @@ fn refused(
     remedy: &str,
 ) -> PreflightReport {
     let (user, database) =
-        address.map_or(("stoa_bot", "postgres"), |it| (it.user(), it.database()));
+        address.map_or(("stoa_bot", "postgres"), |it| (it.role(), it.database()));
     PreflightReport {
         ok: false,
         checks: vec![failed(name, detail, remedy)],

@@ -2,6 +2,7 @@
 
 mod connect;
 mod examine;
+mod stored;
 mod supabase;
 
 use std::time::Duration;
@@ -15,6 +16,9 @@ pub(crate) use connect::{
     MadeReady, Owner, follow_operator, give_back, make_ready, make_ready_for_operator,
 };
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
+pub use stored::{
+    StoredAddressError, address_place, open_address, open_operators_address, seal_address,
+};
 pub use supabase::SupabaseProject;
 pub(crate) use supabase::open_anon_key;
 

@@ -13,7 +13,7 @@ use stoa_platform_db::instance_admins::{self, NewInstanceAdmin};
 use stoa_platform_db::instances::{self, Instance, NewDatabase, NewInstance};
 use stoa_platform_db::{DbError, Transaction};
 
-use super::environment::Environment;
+use super::environment::{Environment, authority_of};
 use super::{InstanceError, managed, reclaim, require_plan, require_region, taken};
 use crate::App;
 use crate::access::PlatformCaller;
@@ -158,6 +158,7 @@ async fn carry_out(app: &Arc<App>, by: By, wish: Wish) -> Result<Created, Instan
     let (instance, link) = registered?;
     let environment = Environment {
         client_id: id,
+        database_ca: address.as_ref().and_then(authority_of),
         database_url: address.map(|address| address.to_secret_url()),
         supabase_url: wish.external().and_then(|new| new.supabase.url.clone()),
         supabase_anon_key: wish

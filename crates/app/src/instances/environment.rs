@@ -1,9 +1,10 @@
-//! The generated client configuration: four names and their values, as an env file.
+//! The generated client configuration: names and their values, as an env file.
 
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
+use stoa_client_db::DatabaseAddress;
 use stoa_domain::InstanceId;
 use stoa_platform_db::{DbError, instances};
 
@@ -19,6 +20,9 @@ pub struct Environment {
     pub client_id: InstanceId,
     /// `CLIENT_DATABASE_URL`, with its password.
     pub database_url: Option<SecretString>,
+    /// `CLIENT_DATABASE_CA`: the certificate authorities by which the database's server proves
+    /// itself, in PEM form; `None` where those are the public ones.
+    pub database_ca: Option<String>,
     /// `CLIENT_SUPABASE_URL`.
     pub supabase_url: Option<String>,
     /// `CLIENT_SUPABASE_ANON_KEY`.
@@ -51,9 +55,18 @@ fn of(registered: &Registered) -> Result<Environment, RegistryError> {
         database_url: registered
             .target()
             .map(|target| target.address.to_secret_url()),
+        database_ca: registered
+            .target()
+            .and_then(|target| authority_of(&target.address)),
         supabase_url: registered.row().supabase_url.clone(),
         supabase_anon_key: registered.supabase_anon_key()?,
     })
+}
+
+/// The certificate authorities of an address, as the client configuration has them.
+pub(crate) fn authority_of(address: &DatabaseAddress) -> Option<String> {
+    let authority = address.certificate_authority()?;
+    Some(authority.pem().to_owned())
 }
 
 impl Environment {
@@ -77,11 +90,22 @@ impl Environment {
         ]
     }
 
+    /// The certificate authorities on one line, where there are any: `\n` stands for the end of a
+    /// line, since not every reader of env files takes a value of several lines.
+    #[must_use]
+    pub fn authority_pair(&self) -> Option<(&'static str, String)> {
+        let pem = self.database_ca.as_ref()?;
+        Some(("CLIENT_DATABASE_CA", pem.trim_end().replace('\n', "\\n")))
+    }
+
     /// An env file that a shell and every reader of such files take alike.
     #[must_use]
     pub fn to_env_file(&self) -> String {
         let mut file = String::new();
         for (name, value) in self.pairs() {
+            let _ = writeln!(file, "{name}={}", quoted(&value));
+        }
+        if let Some((name, value)) = self.authority_pair() {
             let _ = writeln!(file, "{name}={}", quoted(&value));
         }
         file

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret as _;
 use stoa_client_db::preflight::{self, CheckStatus};
 use stoa_client_db::{ClientDbError, DatabaseAddress, Deadlines, SCHEMA_VERSION, Target};
 use stoa_domain::seal::DataKey;
@@ -11,7 +10,8 @@ use stoa_platform_db::instances::{DatabaseFacts, NewDatabase};
 
 use super::{InstanceError, reclaim};
 use crate::App;
-use crate::registry::{RegistryError, address_place};
+use crate::database::seal_address;
+use crate::registry::RegistryError;
 
 /// The generation of an instance's first address.
 const FIRST: i64 = 1;
@@ -68,12 +68,7 @@ async fn try_to_make(
     // The first connection brings the schema and the marker.
     let connection = app.clients().checkout(&target).await;
     drop(connection.map_err(InstanceError::Provisioning)?);
-    let address_sealed = key
-        .seal(
-            &address_place(instance),
-            address.to_secret_url().expose_secret().as_bytes(),
-            app.random(),
-        )
+    let address_sealed = seal_address(&address, instance, key, app.random())
         .map_err(|source| RegistryError::Sealed { instance, source })?;
     let new = NewDatabase {
         mode: DatabaseMode::Managed,

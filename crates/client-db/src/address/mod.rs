@@ -1,13 +1,23 @@
 //! A database address, from text that a client wrote to a structure that cannot be wrong.
 
+mod authority;
+mod error;
+mod host;
+mod keywords;
+mod parameters;
 mod parts;
+mod placeholder;
 mod supabase;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use stoa_outbound::AddressPolicy;
 
-use parts::{Parts, SslMode};
+pub use authority::CertificateAuthority;
+pub use error::AddressError;
+use parameters::SslMode;
+use parts::Parts;
+pub(crate) use supabase::{SESSION_PORT, TRANSACTION_PORT};
 pub use supabase::{SupabaseDoor, SupabasePlace};
 
 /// What is escaped in a URL: all but RFC 3986's unreserved characters.
@@ -27,7 +37,9 @@ pub struct DatabaseAddress {
     password: Option<SecretString>,
     database: String,
     tls: TlsMode,
-    certificate_authority: Option<String>,
+    /// Whether a sign-in without channel binding is refused.
+    binding_required: bool,
+    certificate_authority: Option<CertificateAuthority>,
     operators: bool,
 }
 
@@ -56,73 +68,31 @@ impl AddressRules {
     }
 }
 
-/// Why a text is not an address that can be used. Never holds any of the text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AddressError {
-    /// It is not of the form `postgres://user:password@host:port/database`.
-    #[error("the address must look like postgres://user:password@host:5432/database")]
-    Form,
-    /// It is too long or holds characters that no address has.
-    #[error("the address is too long or has characters that no address has")]
-    Characters,
-    /// It has no user.
-    #[error("the address names no user")]
-    NoUser,
-    /// It has no password.
-    #[error("the address has no password")]
-    NoPassword,
-    /// It has no database.
-    #[error("the address names no database")]
-    NoDatabase,
-    /// The host is missing, or is a socket, a list, or otherwise not one host.
-    #[error("the address must name exactly one host, by name or by address")]
-    Host,
-    /// The port is not a number from 1 to 65535.
-    #[error("the port must be a number from 1 to 65535")]
-    Port,
-    /// It has a parameter that is not taken.
-    #[error("the parameter `{0}` is not taken: use sslmode, application_name or connect_timeout")]
-    Parameter(String),
-    /// `sslmode` has a value that PostgreSQL does not know.
-    #[error("sslmode must be verify-full")]
-    SslMode,
-    /// `sslmode` is lower than this host may have.
-    #[error("this host must be reached with verified TLS: leave sslmode out, or say verify-full")]
-    TlsRequired,
-    /// The certificate authority is not PEM.
-    #[error("the certificate authority must be one or more certificates in PEM form")]
-    CertificateAuthority,
-}
-
 impl DatabaseAddress {
-    /// Reads an address that a client gave.
+    /// Reads an address that a client gave: a URL, or libpq's `host=… user=…`.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong with it.
     pub fn parse(text: &str, rules: &AddressRules) -> Result<Self, AddressError> {
         let parts = Parts::split(text)?;
-        let listed = rules.policy.lists(&parts.host, parts.port);
-        let tls = match (parts.ssl_mode, listed) {
-            // What verifies less is raised: asking for some TLS means not wanting to be fooled.
-            (Some(SslMode::Require), _) | (None, false) => TlsMode::Verify,
-            (Some(SslMode::Prefer) | None, true) => TlsMode::Prefer,
-            (Some(SslMode::Disable), true) => TlsMode::Disable,
-            (Some(SslMode::Prefer | SslMode::Disable), false) => {
-                return Err(AddressError::TlsRequired);
-            }
-        };
-        let password = parts.password.ok_or(AddressError::NoPassword)?;
-        Ok(Self {
-            host: parts.host,
-            port: parts.port,
-            user: parts.user,
-            password: Some(SecretString::from(password)),
-            database: parts.database,
-            tls,
-            certificate_authority: None,
-            operators: false,
-        })
+        require_filled_in(&parts)?;
+        let address = Self::of_a_client(parts, rules)?;
+        if address.tls != TlsMode::Verify && !rules.policy.lists(&address.host, address.port) {
+            return Err(AddressError::TlsRequired);
+        }
+        Ok(address)
+    }
+
+    /// Reads an address that was accepted once. Whether its host may still be reached without
+    /// verified TLS is judged at every connection, so that an operator who takes a host off the
+    /// list stops the connections to it and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn parse_stored(text: &str, rules: &AddressRules) -> Result<Self, AddressError> {
+        Self::of_a_client(Parts::split(text)?, rules)
     }
 
     /// Reads an address that the operator configured or that this program made: its host is not
@@ -133,40 +103,53 @@ impl DatabaseAddress {
     /// The first thing that is wrong with it.
     pub fn parse_operators(text: &str) -> Result<Self, AddressError> {
         let parts = Parts::split(text)?;
-        let tls = match parts.ssl_mode {
+        let tls = match parts.parameters.ssl_mode {
             Some(SslMode::Require) => TlsMode::Verify,
             Some(SslMode::Disable) => TlsMode::Disable,
             Some(SslMode::Prefer) | None => TlsMode::Prefer,
         };
-        Ok(Self {
+        Ok(Self::of_parts(parts, tls, true))
+    }
+
+    /// The same address, whose server proves itself by these certificate authorities and no others.
+    #[must_use]
+    pub fn with_certificate_authority(self, authority: CertificateAuthority) -> Self {
+        Self {
+            // Whoever gives an authority wants the server to prove itself by it.
+            tls: TlsMode::Verify,
+            certificate_authority: Some(authority),
+            ..self
+        }
+    }
+
+    fn of_a_client(parts: Parts, rules: &AddressRules) -> Result<Self, AddressError> {
+        if parts.password.is_none() {
+            return Err(AddressError::NoPassword);
+        }
+        let listed = rules.policy.lists(&parts.host, parts.port);
+        let tls = match parts.parameters.ssl_mode {
+            // What verifies less is raised: asking for some TLS means not wanting to be fooled.
+            Some(SslMode::Require) => TlsMode::Verify,
+            Some(SslMode::Prefer) => TlsMode::Prefer,
+            Some(SslMode::Disable) => TlsMode::Disable,
+            None if listed => TlsMode::Prefer,
+            None => TlsMode::Verify,
+        };
+        Ok(Self::of_parts(parts, tls, false))
+    }
+
+    fn of_parts(parts: Parts, tls: TlsMode, operators: bool) -> Self {
+        Self {
             host: parts.host,
             port: parts.port,
             user: parts.user,
             password: parts.password.map(SecretString::from),
             database: parts.database,
             tls,
+            binding_required: parts.parameters.binding_required,
             certificate_authority: None,
-            operators: true,
-        })
-    }
-
-    /// The same address, whose server proves itself by these certificate authorities and no others.
-    ///
-    /// # Errors
-    ///
-    /// When `pem` holds no certificate.
-    pub fn with_certificate_authority(mut self, pem: &str) -> Result<Self, AddressError> {
-        use rustls::pki_types::{CertificateDer, pem::PemObject};
-        let mut count = 0;
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            certificate.map_err(|_| AddressError::CertificateAuthority)?;
-            count += 1;
+            operators,
         }
-        if count == 0 || pem.len() > 64 * 1024 {
-            return Err(AddressError::CertificateAuthority);
-        }
-        self.certificate_authority = Some(pem.to_owned());
-        Ok(self)
     }
 
     /// The same server and way of encryption, with another role and database on it.
@@ -237,22 +220,23 @@ impl DatabaseAddress {
     /// The whole address as a URL, to be sealed or handed to its owner.
     #[must_use]
     pub fn to_secret_url(&self) -> SecretString {
-        let encode = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
         let password = match &self.password {
-            Some(password) => format!(":{}", encode(password.expose_secret())),
+            Some(password) => format!(":{}", escaped(password.expose_secret())),
             None => String::new(),
         };
-        let ssl_mode = match self.tls {
-            TlsMode::Verify => "?sslmode=verify-full",
-            TlsMode::Disable => "?sslmode=disable",
-            TlsMode::Prefer => "",
+        let parameters = match (self.tls, self.binding_required) {
+            (TlsMode::Verify, false) => "?sslmode=verify-full",
+            (TlsMode::Verify, true) => "?sslmode=verify-full&channel_binding=require",
+            (TlsMode::Disable, _) => "?sslmode=disable",
+            (TlsMode::Prefer, false) => "",
+            (TlsMode::Prefer, true) => "?channel_binding=require",
         };
         SecretString::from(format!(
-            "postgres://{}{password}@{}:{}/{}{ssl_mode}",
-            encode(&self.user),
+            "postgres://{}{password}@{}:{}/{}{parameters}",
+            escaped(&self.user),
             bracketed(&self.host),
             self.port,
-            encode(&self.database),
+            escaped(&self.database),
         ))
     }
 
@@ -260,8 +244,23 @@ impl DatabaseAddress {
         self.password.as_ref()
     }
 
-    pub(crate) fn certificate_authority(&self) -> Option<&str> {
-        self.certificate_authority.as_deref()
+    /// The certificate authorities by which the server proves itself; `None` for the public ones.
+    #[must_use]
+    pub fn certificate_authority(&self) -> Option<&CertificateAuthority> {
+        self.certificate_authority.as_ref()
+    }
+
+    /// Whether a sign-in without channel binding is refused.
+    pub(crate) fn requires_binding(&self) -> bool {
+        self.binding_required
+    }
+
+    /// Whether the password stands in the brackets of the placeholder that it took the place of.
+    pub(crate) fn password_is_in_brackets(&self) -> bool {
+        self.password.as_ref().is_some_and(|it| {
+            let it = it.expose_secret();
+            it.starts_with('[') && it.ends_with(']')
+        })
     }
 
     pub(crate) fn is_operators(&self) -> bool {
@@ -277,6 +276,26 @@ impl std::fmt::Debug for DatabaseAddress {
             .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
+}
+
+/// What consoles leave to be filled in must have been.
+fn require_filled_in(parts: &Parts) -> Result<(), AddressError> {
+    let password = parts.password.as_deref().unwrap_or_default();
+    if placeholder::is_placeholder_password(password) {
+        return Err(AddressError::Placeholder("password"));
+    }
+    if placeholder::is_placeholder_name(&parts.user) {
+        return Err(AddressError::Placeholder("user"));
+    }
+    if placeholder::is_placeholder_name(&parts.database) {
+        return Err(AddressError::Placeholder("database"));
+    }
+    Ok(())
+}
+
+/// A piece of an address as it stands in a URL.
+fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 fn bracketed(host: &str) -> String {

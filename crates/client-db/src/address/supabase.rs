@@ -1,9 +1,11 @@
 //! What an address says by its looks of the Supabase project behind it.
 
-use super::DatabaseAddress;
+use super::{DatabaseAddress, escaped};
 
 /// The port of poolers that share connections by transaction.
-const TRANSACTION_PORT: u16 = 6543;
+pub(crate) const TRANSACTION_PORT: u16 = 6543;
+/// The port of the pooler that does not.
+pub(crate) const SESSION_PORT: u16 = 5432;
 
 /// How an address leads to a Supabase project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,24 @@ impl DatabaseAddress {
             project: project.filter(|it| is_reference(it)),
             region: region(pooler),
         })
+    }
+
+    /// The address of the same project's pooler on `port`, with what has to be filled in as a
+    /// console would leave it: the password, and the region where it is not known. `None` where the
+    /// address is not Supabase's.
+    pub(crate) fn supabase_pooler(&self, port: u16) -> Option<String> {
+        let place = self.supabase()?;
+        let host = if place.door.is_shared_pooler() {
+            self.host.as_str()
+        } else {
+            "aws-0-REGION.pooler.supabase.com"
+        };
+        Some(format!(
+            "postgresql://{}.{}:[YOUR-PASSWORD]@{host}:{port}/{}",
+            escaped(self.role()),
+            place.project.unwrap_or("PROJECT-REF"),
+            escaped(&self.database),
+        ))
     }
 
     /// The role's name in the database: a Supabase pooler's user carries the project behind it.

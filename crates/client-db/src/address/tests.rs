@@ -42,8 +42,8 @@ fn what_is_refused() {
     for (text, error) in [
         ("", E::Form),
         ("mysql://u:p@h/d", E::Form),
-        ("host=h user=u password=p", E::Characters),
-        ("host=h", E::Form),
+        ("host=h user=u password=p", E::NoDatabase),
+        ("host=h", E::NoUser),
         ("postgres://h/d", E::NoUser),
         ("postgres://:p@h/d", E::NoUser),
         ("postgres://u@h/d", E::NoPassword),
@@ -61,10 +61,16 @@ fn what_is_refused() {
         ("postgres://u:p@h:65536/d", E::Port),
         ("postgres://u:p@h:+5/d", E::Port),
         ("postgres://u:p@h:5432x/d", E::Port),
+        ("postgres://u:p@h..example/d", E::Host),
+        ("postgres://u:p@.h/d", E::Host),
         ("postgres://u:p@h/d\0", E::Characters),
         ("postgres://u:p%00@h/d", E::Characters),
         ("postgres://u:p@h/d#fragment", E::Characters),
-        ("postgres://u:p@h\\@evil/d", E::Characters),
+        ("postgres://u@h\\:p@evil/d", E::Characters),
+        ("postgres://u:p@h\\evil/d", E::Host),
+        ("postgres://u:p@h evil/d", E::Host),
+        ("postgres://u:p@h/d e", E::Characters),
+        ("postgres://u:p@１２７.０.０.１/d", E::Host),
         ("postgres://u:p@h/d?sslmode=nonsense", E::SslMode),
         ("postgres://u:p@h/d?sslmode=disable", E::TlsRequired),
         ("postgres://u:p@h/d?sslmode=prefer", E::TlsRequired),
@@ -78,22 +84,246 @@ fn what_is_refused() {
         "port",
         "user",
         "password",
-        "options",
         "service",
         "passfile",
-        "sslrootcert",
-        "sslkey",
-        "sslcert",
-        "target_session_attrs",
         "HOST",
         "%68ost",
         "sslmode%00",
+        "require_auth",
+        "load_balance_hosts",
     ] {
         let refused = parse(&format!("postgres://u:p@h/d?{key}=x"));
         assert!(
             matches!(refused, Err(AddressError::Parameter(_))),
             "{key}: {refused:?}"
         );
+    }
+}
+
+#[test]
+fn parameters_of_consoles_are_taken_or_answered_with_what_to_do() {
+    for harmless in [
+        "pgbouncer=true",
+        "connect_timeout=10",
+        "application_name=a%20b",
+        "gssencmode=disable",
+        "keepalives=1&keepalives_idle=30",
+        "target_session_attrs=read-write",
+        "schema=public",
+        "sslrootcert=system",
+        "sslmode=require&channel_binding=prefer",
+        "uselibpqcompat=true",
+    ] {
+        let address = parse(&format!("postgres://u:p@h.example/d?{harmless}")).unwrap();
+        assert_eq!(address.tls(), TlsMode::Verify, "{harmless}");
+        assert!(!address.requires_binding());
+    }
+    let neon = "postgresql://neondb_owner:npg_x@ep-cool-1.eu-central-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require";
+    let address = parse(neon).unwrap();
+    assert!(address.requires_binding());
+    let again = parse(address.to_secret_url().expose_secret()).unwrap();
+    assert!(again.requires_binding(), "asked once, asked for good");
+    for (parameter, remedy) in [
+        ("options=project%3Dabcdefgh", "behind the user"),
+        ("options=reference=abcdefgh", "behind the user"),
+        ("options=endpoint%3Dep-cool-1", "Neon learns the endpoint"),
+        ("options=-c%20search_path%3Devil", "ALTER ROLE"),
+        ("sslrootcert=/etc/ca.pem", "ca_certificate"),
+        ("sslcert=/a.pem", "sign-in is by password"),
+        ("sslkey=/a.key", "sign-in is by password"),
+        ("target_session_attrs=standby", "primary server"),
+        ("gssencmode=require", "TLS"),
+    ] {
+        let refused = parse(&format!("postgres://u:p@h.example/d?{parameter}")).unwrap_err();
+        assert!(
+            refused.remedy().contains(remedy),
+            "{parameter}: {refused:?}"
+        );
+    }
+    assert_eq!(
+        parse("postgres://u:p@h/d?sslmode=require&sslmode=disable").map(|_| ()),
+        Err(AddressError::Repeated("sslmode".into()))
+    );
+}
+
+#[test]
+fn what_was_not_filled_in_is_named() {
+    for (text, part) in [
+        (
+            "postgresql://postgres:[YOUR-PASSWORD]@db.abcdefghijklmnopqrst.supabase.co:5432/postgres",
+            "password",
+        ),
+        (
+            "postgresql://postgres:%5BYOUR-PASSWORD%5D@h.example/postgres",
+            "password",
+        ),
+        ("postgresql://u:<password>@h.example/d", "password"),
+        ("postgresql://u:your_password@h.example/d", "password"),
+        (
+            "postgresql://neondb_owner:****************@ep-x.neon.tech/neondb",
+            "password",
+        ),
+        (
+            "host=h.example user=u password=[YOUR-PASSWORD] dbname=d",
+            "password",
+        ),
+        (
+            "postgres://postgres.[YOUR-PROJECT-REF]:pw@aws-0-eu-west-1.pooler.supabase.com/postgres",
+            "user",
+        ),
+        (
+            "postgres://postgres.abcdefghijkl:pw@aws-0-[REGION].pooler.supabase.com:5432/postgres",
+            "host",
+        ),
+        (
+            "postgres://postgres.abcdefghijkl:pw@aws-0-REGION.pooler.supabase.com:5432/postgres",
+            "host",
+        ),
+        ("postgres://u:pw@h.example/<database>", "database"),
+    ] {
+        assert_eq!(
+            parse(text).map(|_| ()),
+            Err(AddressError::Placeholder(part)),
+            "{text}"
+        );
+    }
+    for real in ["password", "p[a]ss", "[secret]", "***", "your"] {
+        let url = format!("postgres://u:{real}@h.example/d");
+        assert_eq!(
+            parse(&url).unwrap().password().unwrap().expose_secret(),
+            real
+        );
+    }
+    // What is stored was accepted once, whatever it looks like.
+    let stored = "postgres://u:your-password@h.example/d?sslmode=verify-full";
+    assert!(DatabaseAddress::parse_stored(stored, &listed()).is_ok());
+}
+
+#[test]
+fn passwords_are_taken_as_people_paste_them() {
+    for password in [
+        "p@ss",
+        "a/b",
+        "a?b",
+        "a#b",
+        "a%b",
+        "100%sure",
+        "a:b",
+        "a\\b",
+        "a b",
+        "p@ss/w?rd#1",
+        "/@",
+        "x@y/z@",
+        "#!?/@:%",
+        "ä%zz€",
+    ] {
+        let text = format!("postgres://u:{password}@db.example.com:5433/shop?sslmode=require");
+        let address = parse(&text).unwrap();
+        assert_eq!(address.password().unwrap().expose_secret(), password);
+        assert_eq!(
+            (address.host(), address.port()),
+            ("db.example.com", 5433),
+            "{text}"
+        );
+        assert_eq!(address.database(), "shop");
+        let again = parse(address.to_secret_url().expose_secret()).unwrap();
+        assert_eq!(again.password().unwrap().expose_secret(), password);
+    }
+}
+
+#[test]
+fn what_is_copied_along_is_left_away() {
+    for text in [
+        "\"postgres://u:p@h.example/d\"",
+        "'postgres://u:p@h.example/d'",
+        "psql 'postgresql://u:p@h.example/d'",
+        "DATABASE_URL=\"postgresql://u:p@h.example/d\"",
+        "DATABASE_URL=postgresql://u:p@h.example/d",
+        "postgresql+asyncpg://u:p@h.example/d",
+        "POSTGRES://u:p@h.example/d",
+    ] {
+        let address = parse(text).unwrap();
+        assert_eq!(
+            (address.host(), address.user(), address.database()),
+            ("h.example", "u", "d"),
+            "{text}"
+        );
+    }
+    for text in [
+        "jdbc:postgresql://h/d?user=u",
+        "https://abcdefgh.supabase.co",
+        "sb_secret_x",
+    ] {
+        assert_eq!(parse(text).map(|_| ()), Err(AddressError::Form), "{text}");
+    }
+}
+
+#[test]
+fn hosts_are_brought_into_one_form() {
+    for (host, expected) in [
+        ("DB.Example.COM.", "db.example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("БД.example", "xn--90ag.example"),
+        ("[2001:DB8::0:7]", "2001:db8::7"),
+        ("192.0.2.7", "192.0.2.7"),
+    ] {
+        let address = parse(&format!("postgres://u:p@{host}/d")).unwrap();
+        assert_eq!(address.host(), expected);
+        let again = parse(address.to_secret_url().expose_secret()).unwrap();
+        assert_eq!(again.host(), expected);
+    }
+}
+
+#[test]
+fn keywords_are_read_as_libpq_reads_them() {
+    let address = parse(
+        "host=aws-0-eu-central-1.pooler.supabase.com port=5432 dbname=postgres \
+         user=postgres.abcdefghijklmnopqrst password='it''s' sslmode=require",
+    );
+    assert!(address.is_err(), "two quotes do not make one");
+    let address = parse(
+        "host = aws-0-eu-central-1.pooler.supabase.com\n port=6543 dbname=postgres \
+         user=postgres.abcdefghijklmnopqrst password='it\\'s a\\\\b' sslmode=require",
+    )
+    .unwrap();
+    assert_eq!(address.port(), 6543);
+    assert_eq!(address.user(), "postgres.abcdefghijklmnopqrst");
+    assert_eq!(address.password().unwrap().expose_secret(), "it's a\\b");
+    let address = parse("host=2001:db8::7 user=u password=p%40 dbname=d").unwrap();
+    assert_eq!((address.host(), address.port()), ("2001:db8::7", 5432));
+    assert_eq!(
+        address.password().unwrap().expose_secret(),
+        "p%40",
+        "nothing is escaped here"
+    );
+    for (text, error) in [
+        ("host=a,b user=u password=p dbname=d", AddressError::Host),
+        ("host=/tmp user=u password=p dbname=d", AddressError::Host),
+        ("user=u password=p dbname=d", AddressError::Host),
+        (
+            "host=a host=b user=u password=p dbname=d",
+            AddressError::Repeated("host".into()),
+        ),
+        (
+            "host=a hostaddr=127.0.0.1 user=u password=p dbname=d",
+            AddressError::Parameter("hostaddr".into()),
+        ),
+        (
+            "host=a service=s user=u password=p dbname=d",
+            AddressError::Parameter("service".into()),
+        ),
+        (
+            "host=a port=1,2 user=u password=p dbname=d",
+            AddressError::Host,
+        ),
+        ("host=a user=u dbname=d", AddressError::NoPassword),
+        ("host=a user=u password='p dbname=d", AddressError::Form),
+        (
+            "host=a user=u password=p dbname=d sslmode=disable",
+            AddressError::TlsRequired,
+        ),
+    ] {
+        assert_eq!(parse(text).map(|_| ()), Err(error), "{text}");
     }
 }
 
@@ -155,7 +385,7 @@ proptest! {
         password in "[^\\x00-\\x1f\\x7f-\\x9f]{1,40}",
         database in "[^\\x00-\\x1f\\x7f-\\x9f]{1,15}",
         port in 1_u16..,
-        host in "[a-z][a-z0-9.-]{0,20}",
+        host in "[a-z][a-z0-9-]{0,9}(\\.[a-z][a-z0-9-]{0,9}){0,2}",
     ) {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let url = format!(
@@ -174,7 +404,24 @@ proptest! {
     }
 
     #[test]
-    fn no_query_string_moves_the_host_or_lowers_tls(query in "[a-z=&%0-9_.:/@,-]{0,60}") {
+    fn what_is_almost_an_address_is_one_host_or_none(
+        text in "(postgres://)?(host=)?[a-z@:/,?#%=&\\[\\]. '-]{0,60}"
+    ) {
+        if let Ok(address) = parse(&text) {
+            prop_assert!(!address.host().is_empty());
+            prop_assert!(!address.host().contains(['/', ',', '@', ' ', '%', '?', '\'']), "{}", address.host());
+            let again = parse(address.to_secret_url().expose_secret()).unwrap();
+            prop_assert_eq!(again.display_host(), address.display_host());
+            prop_assert_eq!((again.user(), again.database()), (address.user(), address.database()));
+            prop_assert_eq!(
+                again.password().map(ExposeSecret::expose_secret),
+                address.password().map(ExposeSecret::expose_secret)
+            );
+        }
+    }
+
+    #[test]
+    fn no_query_string_moves_the_host_or_lowers_tls(query in "([a-z%0-9_.-]{1,8}=[a-z=%0-9_.:/@,-]{0,12}&?){0,4}") {
         if let Ok(address) = parse(&format!("postgres://u:p@h.example:5432/d?{query}")) {
             prop_assert_eq!((address.host(), address.port()), ("h.example", 5432));
             prop_assert_eq!(address.tls(), TlsMode::Verify);

@@ -7,16 +7,19 @@ use tokio_util::task::TaskTracker;
 
 use super::Findings;
 use crate::{
-    address::DatabaseAddress,
+    address::{DatabaseAddress, TRANSACTION_PORT},
     connection::ClientConnection,
     error::{ClientDbError, shown},
     marker,
+    provision::quoted,
     row::{column, one},
     wire::Deadlines,
 };
 
 /// The oldest PostgreSQL that is spoken to.
 const OLDEST_VERSION: i32 = 140_000;
+/// The least time, in ms, that a statement should have: as long as it is waited for.
+const SHORTEST_STATEMENT: i32 = 10_000;
 
 /// Where the connection leads, to open a second one.
 pub(super) struct Place<'a> {
@@ -32,7 +35,9 @@ struct Server {
     version_number: i32,
     version: String,
     process: i32,
+    user: String,
     superuser: bool,
+    administers: bool,
     read_only: bool,
     may_create_schemas: bool,
     schema_exists: bool,
@@ -42,6 +47,8 @@ struct Server {
     vector_available: Option<String>,
     may_add_vector: bool,
     platform: bool,
+    statement_timeout_ms: i32,
+    open_to: Option<String>,
 }
 
 pub(super) async fn inspect(
@@ -77,9 +84,10 @@ pub(super) async fn inspect(
         "version",
         format!("PostgreSQL {}, {took} ms", server.version),
     );
-    if !rights(&server, place.address, findings) {
+    if !rights(&server, findings) {
         return;
     }
+    settings(&server, findings);
     pooler(&connection, &server, place, findings).await;
     vectors(&server, findings);
     if !ownership(&connection, instance, place.marker_required, findings).await {
@@ -103,7 +111,9 @@ async fn server(connection: &ClientConnection) -> Result<Server, ClientDbError> 
             version_number: column(row, "version_number")?,
             version: shown(column(row, "version")?),
             process: column(row, "process")?,
+            user: shown(column(row, "role")?),
             superuser: column(row, "superuser")?,
+            administers: column(row, "administers")?,
             read_only: column(row, "read_only")?,
             may_create_schemas: column(row, "may_create_schemas")?,
             schema_exists: column(row, "schema_exists")?,
@@ -113,6 +123,8 @@ async fn server(connection: &ClientConnection) -> Result<Server, ClientDbError> 
             vector_available: column(row, "vector_available")?,
             may_add_vector: column(row, "may_add_vector")?,
             platform: column(row, "platform")?,
+            statement_timeout_ms: column(row, "statement_timeout_ms")?,
+            open_to: column::<Option<String>>(row, "open_to")?.map(|it| shown(&it)),
         })
     })?;
     server.ok_or(ClientDbError::Unreadable { what: "server" })
@@ -124,6 +136,9 @@ SELECT pg_catalog.current_setting('server_version_num')::int4 AS version_number,
        pg_catalog.pg_backend_pid() AS process,
        coalesce((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), false)
            AS superuser,
+       coalesce((SELECT rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication
+           FROM pg_catalog.pg_roles WHERE rolname = current_user), false) AS administers,
+       current_user::text AS role,
        pg_catalog.pg_is_in_recovery()
            OR pg_catalog.current_setting('default_transaction_read_only') = 'on' AS read_only,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
@@ -145,19 +160,26 @@ SELECT pg_catalog.current_setting('server_version_num')::int4 AS version_number,
            FROM pg_catalog.pg_available_extension_versions v WHERE v.name = 'vector'
        ) AND pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), false)
            AS may_add_vector,
-       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'stoa_platform') AS platform
+       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'stoa_platform') AS platform,
+       (SELECT setting::int4 FROM pg_catalog.pg_settings WHERE name = 'statement_timeout')
+           AS statement_timeout_ms,
+       (SELECT pg_catalog.string_agg(r.rolname, ', ' ORDER BY r.rolname)
+        FROM pg_catalog.pg_roles r
+        WHERE r.rolname IN ('anon', 'authenticated')
+          AND pg_catalog.has_schema_privilege(r.oid, stoa.oid, 'USAGE')) AS open_to
 FROM (VALUES (1)) one (row)
 LEFT JOIN pg_catalog.pg_namespace stoa ON stoa.nspname = 'stoa'
 ";
 
 /// False when nothing further can be tried.
-fn rights(server: &Server, address: &DatabaseAddress, findings: &mut Findings) -> bool {
-    let user = address.user();
+fn rights(server: &Server, findings: &mut Findings) -> bool {
+    let user = server.user.as_str();
     if server.read_only {
         findings.fail(
             "rights",
             "the server takes no writes: it is a replica, or read-only",
-            "Use the address of the primary server.",
+            "Use the address of the primary server. If the role is read-only itself: \
+             ALTER ROLE … RESET default_transaction_read_only.",
         );
         return false;
     }
@@ -187,12 +209,49 @@ fn rights(server: &Server, address: &DatabaseAddress, findings: &mut Findings) -
             format!("{user} is a superuser, which is more than is needed"),
             "The SQL below makes a role that can reach only the schema stoa; use that one.",
         );
+    } else if let Some(others) = &server.open_to {
+        findings.warn(
+            "rights",
+            format!(
+                "{others} may look into the schema stoa; row security still shows them nothing"
+            ),
+            format!("Run REVOKE ALL ON SCHEMA stoa FROM {others}; as an owner of the database."),
+        );
+    } else if server.administers {
+        findings.warn(
+            "rights",
+            format!("{user} administers the server, which is more than is needed"),
+            "The SQL below makes a role that can reach only the schema stoa; use that one.",
+        );
     } else if server.schema_exists {
         findings.pass("rights", format!("{user} has the schema stoa"));
     } else {
         findings.pass("rights", format!("{user} may create the schema stoa"));
     }
     true
+}
+
+/// How long the server lets a statement run, which may be kept with the role, the database or the
+/// server.
+fn settings(server: &Server, findings: &mut Findings) {
+    let limit = server.statement_timeout_ms;
+    match limit {
+        0 => findings.pass("settings", "statements may take as long as they need"),
+        SHORTEST_STATEMENT.. => {
+            findings.pass("settings", format!("statements may take {limit} ms"));
+        }
+        _ => findings.warn(
+            "settings",
+            format!(
+                "the server ends statements after {limit} ms, before searches in many documents \
+                 are done"
+            ),
+            format!(
+                "Run ALTER ROLE {} SET statement_timeout = '60s'; as an owner of the database.",
+                quoted(&server.user)
+            ),
+        ),
+    }
 }
 
 /// A pooler makes up the process that it announces. One that shares servers by transaction gives
@@ -215,17 +274,22 @@ async fn pooler(
         findings.pass("pooler", "no pooler in between");
         return;
     }
-    let mut shared = address.port() == 6543;
+    let mut shared = address.port() == TRANSACTION_PORT;
     if let Ok(second) = ClientConnection::open(outbound, address, deadlines, tasks).await {
         let first = process(connection).await;
         shared |= first.is_some() && first == process(&second).await;
     }
     let kind = if shared { "transaction" } else { "session" };
     findings.facts.pooler = Some(kind.into());
-    findings.pass(
-        "pooler",
-        format!("a pooler that shares connections by {kind}, which works"),
-    );
+    let detail = if shared {
+        "a pooler that shares connections by transaction, which works: nothing is used that only a \
+         session has (SET, LISTEN, session locks); statements are planned anew each time, as they \
+         would not be without a pooler"
+    } else {
+        "a pooler that gives each connection one of the server's, which works; where the server has \
+         few, a pooler that shares them by transaction goes further"
+    };
+    findings.pass("pooler", detail);
 }
 
 async fn process(connection: &ClientConnection) -> Option<i32> {

@@ -1,8 +1,10 @@
 //! What is wrong with a database, in one screen, and how to mend it.
 
+mod authority;
 mod inspect;
 mod reach;
 mod role_sql;
+mod supabase;
 
 use serde::{Deserialize, Serialize};
 use stoa_domain::InstanceId;
@@ -10,6 +12,7 @@ use stoa_outbound::Outbound;
 use tokio_util::task::TaskTracker;
 
 use crate::{address::DatabaseAddress, wire::Deadlines};
+pub use authority::authority_check;
 pub use role_sql::role_sql;
 
 /// What was looked at, in order, and what was found.
@@ -28,7 +31,7 @@ pub struct PreflightReport {
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `address`, `dns`, `connect`, `tls`, `sign_in`, `version`, `rights`, `pooler`, `pgvector`,
+    /// `address`, `dns`, `connect`, `tls`, `sign_in`, `version`, `rights`, `settings`, `pooler`, `pgvector`,
     /// `ownership`, `write_and_read_back`; `not_checked` for what an earlier failure blocked.
     pub name: String,
     /// How it went.
@@ -104,7 +107,7 @@ pub(crate) async fn checked(
 }
 
 /// The order of the checks, to say which ones were not reached.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "address",
     "dns",
     "connect",
@@ -112,6 +115,7 @@ const ORDER: [&str; 11] = [
     "sign_in",
     "version",
     "rights",
+    "settings",
     "pooler",
     "pgvector",
     "ownership",
@@ -133,7 +137,7 @@ impl Findings {
                 host: Some(address.display_host()),
                 ..Facts::default()
             },
-            role_sql: role_sql(address.user(), address.database()),
+            role_sql: role_sql(address.role(), address.database()),
         }
     }
 

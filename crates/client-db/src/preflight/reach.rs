@@ -4,11 +4,12 @@ use stoa_outbound::{Outbound, OutboundError};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::Findings;
+use super::{Findings, supabase};
 use crate::{
     address::{DatabaseAddress, TlsMode},
+    condition::says_paused,
     connection::ClientConnection,
-    error::{ClientDbError, ServerError},
+    error::{ClientDbError, ServerError, TlsFault},
     wire::Deadlines,
 };
 
@@ -89,8 +90,11 @@ fn not_signed_in(error: &ClientDbError, address: &DatabaseAddress, findings: &mu
         ClientDbError::Timeout(limit) => findings.fail(
             "connect",
             format!("{host} did not complete a sign-in within {} s", limit.as_secs()),
-            "Check that the port is PostgreSQL's, that no firewall drops the connection, and that \
-             the database is not paused.",
+            supabase::unreachable(address).unwrap_or_else(|| {
+                "Check that the port is PostgreSQL's, that no firewall drops the connection, and \
+                 that the database is not paused."
+                    .into()
+            }),
         ),
         ClientDbError::Protocol { reason } => findings.fail(
             "connect",
@@ -98,9 +102,10 @@ fn not_signed_in(error: &ClientDbError, address: &DatabaseAddress, findings: &mu
             "Check host and port: PostgreSQL is usually on 5432, a Supabase pooler on 5432 or 6543. \
              The address of a website or of an API does not work here.",
         ),
-        ClientDbError::Tls { reason } => {
+        ClientDbError::Tls { fault, reason } => {
             findings.pass("connect", format!("{host} answers"));
-            findings.fail("tls", format!("no verified TLS: {reason}"), tls_remedy(address));
+            let detail = format!("no verified TLS: {reason}");
+            findings.fail("tls", detail, tls_remedy(*fault, address));
         }
         ClientDbError::SignIn(said) => {
             findings.pass("connect", format!("{host} answers as PostgreSQL"));
@@ -110,16 +115,37 @@ fn not_signed_in(error: &ClientDbError, address: &DatabaseAddress, findings: &mu
     }
 }
 
-fn tls_remedy(address: &DatabaseAddress) -> String {
-    if address.host().contains("supabase") {
-        return "Supabase signs with a certificate authority of its own: download it in the \
-                project's database settings and give it with the address."
-            .into();
+fn tls_remedy(fault: TlsFault, address: &DatabaseAddress) -> String {
+    if let Some(remedy) = supabase::tls(fault, address) {
+        return remedy;
     }
-    "Turn TLS on in the server with a certificate for this name from a public authority, or give \
-     the server's own certificate authority with the address. For a host inside the operator's own \
-     network, the operator can name the host in STOA_ALLOWED_PRIVATE_HOSTS."
-        .into()
+    let remedy = match fault {
+        TlsFault::NotOffered => {
+            "Turn TLS on in the server (ssl = on, with a certificate for this name). Nothing is \
+             sent without it. For a host inside the operator's own network, the operator can name \
+             the host in STOA_ALLOWED_PRIVATE_HOSTS."
+        }
+        TlsFault::UnknownAuthority if address.certificate_authority().is_some() => {
+            "The ca_certificate that was given did not sign this server's certificate: give the one \
+             that did, with those in between if there are any."
+        }
+        TlsFault::UnknownAuthority => {
+            "Give the certificate authority that signed the server's certificate, as PEM text, in \
+             ca_certificate beside the address (--database-ca FILE on the command line); your \
+             provider's console offers it for download. Or give the server a certificate from a \
+             public authority."
+        }
+        TlsFault::WrongName => {
+            "Use the host's name as the certificate has it, or give the server a certificate whose \
+             subjectAltName is this host."
+        }
+        TlsFault::OutOfDate => "Renew the server's certificate, then reload the server.",
+        TlsFault::Other => {
+            "The server's certificate must be for this host, signed by a public authority or by the \
+             one in ca_certificate; one that signed itself as an authority does not do."
+        }
+    };
+    remedy.into()
 }
 
 fn unreachable(error: &OutboundError, address: &DatabaseAddress, findings: &mut Findings) {
@@ -136,37 +162,48 @@ fn unreachable(error: &OutboundError, address: &DatabaseAddress, findings: &mut 
             findings.fail(
                 "dns",
                 format!("the name {name} does not resolve to any address"),
-                dns_remedy(name),
+                dns_remedy(address),
             );
         }
         OutboundError::Refused { .. } => findings.fail(
             "connect",
             format!("nothing listens at {host}"),
-            "Check the port, that the server runs, and that it listens on its public address \
-             (listen_addresses).",
+            or_supabases(
+                address,
+                "Check the port, that the server runs, and that it listens on its public address \
+                 (listen_addresses).",
+            ),
         ),
         OutboundError::Timeout { .. } => findings.fail(
             "connect",
             format!("{host} did not answer in time"),
-            "A firewall probably drops the connection: allow the platform's addresses to connect.",
+            or_supabases(
+                address,
+                "A firewall probably drops the connection: allow the platform's addresses to \
+                 connect.",
+            ),
         ),
         other => findings.fail(
             "connect",
             format!("{host} cannot be reached ({})", other.code()),
-            "Check the address, and that the server is reachable from the internet over IPv4.",
+            or_supabases(
+                address,
+                "Check the address, and that the server is reachable from the internet over IPv4.",
+            ),
         ),
     }
 }
 
-fn dns_remedy(name: &str) -> String {
-    if name.starts_with("db.") && name.ends_with(".supabase.co") {
-        return "Supabase's direct host has only an IPv6 address without an add-on, and none while \
-                the project is paused: use the session pooler's address from the project's \
-                “Connect” page, and restore the project if it is paused."
-            .into();
-    }
-    "Check the spelling of the host. A name that only your own network knows does not work here."
-        .into()
+fn or_supabases(address: &DatabaseAddress, remedy: &str) -> String {
+    supabase::unreachable(address).unwrap_or_else(|| remedy.to_owned())
+}
+
+fn dns_remedy(address: &DatabaseAddress) -> String {
+    supabase::unresolved(address).unwrap_or_else(|| {
+        "Check the spelling of the host. A name that only your own network knows does not work \
+         here."
+            .into()
+    })
 }
 
 fn refused(said: &ServerError, address: &DatabaseAddress, findings: &mut Findings) {
@@ -176,13 +213,23 @@ fn refused(said: &ServerError, address: &DatabaseAddress, findings: &mut Finding
         "agreed upon"
     };
     findings.pass("tls", tls);
+    if let Some((detail, remedy)) = supabase::refused(said, address) {
+        findings.fail("sign_in", detail, remedy);
+        return;
+    }
+    if says_paused(said) {
+        findings.fail(
+            "sign_in",
+            format!("the provider has stopped this database: {}", said.message),
+            "Start it again in your provider's console, wait a few minutes, then check again.",
+        );
+        return;
+    }
     let (user, database) = (address.user(), address.database());
     let (detail, remedy) = match said.sqlstate.as_str() {
         "28P01" => (
             format!("the server refused the password of {user}"),
-            "Check user and password; special characters in a password must be percent-encoded, \
-             or set a new one."
-                .to_owned(),
+            password_remedy(address).to_owned(),
         ),
         "3D000" => (
             format!("there is no database {database} on this server"),
@@ -195,6 +242,16 @@ fn refused(said: &ServerError, address: &DatabaseAddress, findings: &mut Finding
             ),
             "Set password_encryption to scram-sha-256, set the role's password again, and use \
              scram-sha-256 in pg_hba.conf (or the pooler's auth_type)."
+                .into(),
+        ),
+        "28000" if said.message.contains("no encryption") => (
+            "the server lets nobody in without TLS".into(),
+            "Leave sslmode out of the address, or say verify-full.".into(),
+        ),
+        "28000" if said.message.contains("channel binding") => (
+            format!("somebody stands between this platform and the server: {}", said.message),
+            "The certificate that was shown is not the one that the server itself has. A proxy that \
+             ends TLS cannot be signed in through; use the server's own address."
                 .into(),
         ),
         "28000" => (
@@ -218,22 +275,19 @@ fn refused(said: &ServerError, address: &DatabaseAddress, findings: &mut Finding
             format!("{user} may not connect to the database {database}"),
             "Grant CONNECT on the database to the role; the SQL below does.".into(),
         ),
-        _ if said
-            .message
-            .to_lowercase()
-            .contains("tenant or user not found") =>
-        {
-            (
-                "Supabase's pooler does not know this project or user".into(),
-                "On a pooler the user is postgres.PROJECT-REF; check the region in the host, and \
-             restore the project if it is paused."
-                    .into(),
-            )
-        }
         _ => (
             format!("the server refused the sign-in: {said}"),
             "Check user, password and database.".into(),
         ),
     };
     findings.fail("sign_in", detail, remedy);
+}
+
+fn password_remedy(address: &DatabaseAddress) -> &'static str {
+    if address.password_is_in_brackets() {
+        return "The password in the address stands in square brackets: leave the brackets of \
+                [YOUR-PASSWORD] out.";
+    }
+    "Check user and password, or set a new password. In an address, special characters of a \
+     password are written percent-encoded (%40 for @)."
 }

@@ -11,7 +11,7 @@ use stoa_outbound::Outbound;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{
     Client, Config,
-    config::{SslMode, SslNegotiation},
+    config::{ChannelBinding, SslMode, SslNegotiation},
 };
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -22,7 +22,10 @@ pub(crate) use guard::{Budget, WireViolation};
 use guard::{GuardedStream, Ready};
 use transport::negotiate;
 
-use crate::{address::DatabaseAddress, error::ClientDbError};
+use crate::{
+    address::{DatabaseAddress, TlsMode},
+    error::ClientDbError,
+};
 
 /// How long each step may take.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,7 @@ pub(crate) async fn connect(
     deadlines: Deadlines,
     tasks: &TaskTracker,
 ) -> Result<Wire, ClientDbError> {
+    require_tls(outbound, address)?;
     let until = Instant::now() + deadlines.connect;
     let opened = if address.is_operators() {
         outbound
@@ -109,6 +113,18 @@ pub(crate) async fn connect(
     })
 }
 
+/// Less than verified TLS is for hosts on the operator's list as it is now.
+fn require_tls(outbound: &Outbound, address: &DatabaseAddress) -> Result<(), ClientDbError> {
+    let allowed = address.tls() == TlsMode::Verify
+        || address.is_operators()
+        || outbound.policy().lists(address.host(), address.port());
+    if allowed {
+        Ok(())
+    } else {
+        Err(ClientDbError::TlsRequired)
+    }
+}
+
 fn config(address: &DatabaseAddress) -> Config {
     let mut config = Config::new();
     config
@@ -117,6 +133,9 @@ fn config(address: &DatabaseAddress) -> Config {
         .application_name("stoa")
         .ssl_mode(SslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
+    if address.requires_binding() {
+        config.channel_binding(ChannelBinding::Require);
+    }
     // Always a password, if an empty one: the driver must not look for one elsewhere.
     let password = address.password().map_or("", |it| it.expose_secret());
     config.password(password);

@@ -6,12 +6,12 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
 use crate::{
-    address::{DatabaseAddress, TlsMode},
-    error::{ClientDbError, shown},
+    address::{CertificateAuthority, DatabaseAddress, TlsMode},
+    error::{ClientDbError, TlsFault},
 };
 
 /// How a TLS connection to `address` is made.
@@ -19,23 +19,21 @@ pub(crate) fn client_config(address: &DatabaseAddress) -> Result<ClientConfig, C
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| ClientDbError::Tls {
-            reason: shown(&error.to_string()),
-        })?;
+        .map_err(|error| ClientDbError::from_tls(&error))?;
     if address.tls() == TlsMode::Prefer {
         return Ok(builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
             .with_no_client_auth());
     }
-    let roots = match address.certificate_authority() {
-        Some(pem) => Arc::new(roots_from_pem(pem)?),
-        None => system_roots(),
-    };
+    let roots = address
+        .certificate_authority()
+        .map_or_else(system_roots, CertificateAuthority::roots);
     if roots.is_empty() {
-        return Err(ClientDbError::Tls {
-            reason: "this machine has no trusted certificate authorities".into(),
-        });
+        return Err(ClientDbError::without_tls(
+            TlsFault::UnknownAuthority,
+            "this machine has no trusted certificate authorities",
+        ));
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
@@ -48,23 +46,6 @@ pub(crate) fn system_roots() -> Arc<RootCertStore> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Arc::new(roots)
     }))
-}
-
-fn roots_from_pem(pem: &str) -> Result<RootCertStore, ClientDbError> {
-    let wrong = || ClientDbError::Tls {
-        reason: "the certificate authority is not PEM".into(),
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        roots
-            .add(certificate.map_err(|_| wrong())?)
-            .map_err(|_| wrong())?;
-    }
-    if roots.is_empty() {
-        Err(wrong())
-    } else {
-        Ok(roots)
-    }
 }
 
 /// Takes any certificate: for hosts that could be spoken to without TLS as well.

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{guard::WireViolation, tls};
 use crate::{
     address::{DatabaseAddress, TlsMode},
-    error::{ClientDbError, shown},
+    error::{ClientDbError, TlsFault},
 };
 
 type Encrypted = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::Stream;
@@ -59,9 +59,10 @@ pub(crate) async fn negotiate(
     match stream.read_u8().await.map_err(lost)? {
         b'S' => encrypt(stream, address).await,
         b'N' if address.tls() == TlsMode::Prefer => Ok(Transport::Plain(stream)),
-        b'N' => Err(ClientDbError::Tls {
-            reason: "it does not offer TLS".into(),
-        }),
+        b'N' => Err(ClientDbError::without_tls(
+            TlsFault::NotOffered,
+            "it does not offer TLS",
+        )),
         // A PostgreSQL that fails this early says so with an error message, as does a pooler.
         b'E' => Err(ClientDbError::Protocol {
             reason: "it answered the request for TLS with an error".into(),
@@ -72,17 +73,20 @@ pub(crate) async fn negotiate(
 
 async fn encrypt(stream: TcpStream, address: &DatabaseAddress) -> Result<Transport, ClientDbError> {
     let config = tls::client_config(address)?;
-    let failed = |error: io::Error| ClientDbError::Tls {
-        reason: shown(&error.to_string()),
-    };
+    let other = |reason: &str| ClientDbError::without_tls(TlsFault::Other, reason);
     let connector = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::make_tls_connect(
         &mut MakeRustlsConnect::new(config),
         address.host(),
     )
-    .map_err(|error| ClientDbError::Tls {
-        reason: shown(&error.to_string()),
+    .map_err(|error| other(&error.to_string()))?;
+    let connected = connector.connect(stream).await;
+    let stream = connected.map_err(|error: io::Error| {
+        let inner = error.get_ref();
+        match inner.and_then(|it| it.downcast_ref::<rustls::Error>()) {
+            Some(tls) => ClientDbError::from_tls(tls),
+            None => other(&error.to_string()),
+        }
     })?;
-    let stream = connector.connect(stream).await.map_err(failed)?;
     Ok(Transport::Encrypted(Box::new(stream)))
 }
 

@@ -17,7 +17,11 @@ mod preflight;
 mod provision;
 mod settings;
 mod statements;
+mod supabase;
 mod support;
 mod tls;
+#[path = "../support/tls_postgres.rs"]
+mod tls_postgres;
+mod tls_real;
 mod turns;
 mod versions;

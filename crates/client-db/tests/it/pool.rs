@@ -298,45 +298,131 @@ async fn a_dead_database_is_left_alone_then_probed_then_used_again() {
     );
 }
 
+/// What PostgREST would do with every table and function of the schema as `role`: the names of
+/// those that answered it.
+async fn seen_by(url: &str, role: &str) -> Vec<String> {
+    let tables = "SELECT string_agg(quote_ident(relname), ' ') FROM pg_class
+        WHERE relnamespace = 'stoa'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')";
+    let tables = psql(url, tables).await.unwrap();
+    assert!(tables.split(' ').count() >= 10, "{tables}");
+    let mut seen = Vec::new();
+    for table in tables.split(' ') {
+        for statement in [
+            format!("SELECT count(*) FROM stoa.{table}"),
+            format!("INSERT INTO stoa.{table} DEFAULT VALUES"),
+            format!("DELETE FROM stoa.{table}"),
+            format!("TRUNCATE stoa.{table} CASCADE"),
+        ] {
+            let as_role = format!("SET ROLE {role}; {statement}");
+            match psql(url, &as_role).await {
+                Err(error) if error.contains("permission denied") => {}
+                other => seen.push(format!("{statement}: {other:?}")),
+            }
+        }
+    }
+    let functions = format!(
+        "SELECT string_agg(oid::regprocedure::text, ' ') FROM pg_proc
+         WHERE pronamespace = 'stoa'::regnamespace
+           AND has_function_privilege('{role}', oid, 'EXECUTE')"
+    );
+    seen.extend(Some(psql(url, &functions).await.unwrap()).filter(|it| !it.is_empty()));
+    let rights = format!(
+        "SELECT has_schema_privilege('{role}', 'stoa', 'USAGE')
+             OR has_schema_privilege('{role}', 'stoa', 'CREATE')"
+    );
+    seen.extend(Some(psql(url, &rights).await.unwrap()).filter(|it| it != "f"));
+    seen
+}
+
 #[tokio::test]
 async fn the_public_roles_of_a_hosted_database_see_nothing() {
     let client = Client::new().await;
     let database = client.target.address.database().to_owned();
     let url = url_of(&database);
-    // As on Supabase: these roles exist, may connect, and are granted whatever is made.
+    // As on Supabase: these roles exist, and are granted whatever is made, by whomever, everywhere
+    // and in the schema that is to come.
+    let generous = |place: &str| {
+        ["TABLES", "SEQUENCES", "ROUTINES"]
+            .map(|kind| {
+                format!(
+                    "ALTER DEFAULT PRIVILEGES FOR ROLE {database} {place} GRANT ALL ON {kind} \
+                     TO anon, authenticated, PUBLIC;"
+                )
+            })
+            .concat()
+    };
     psql(
         &url,
         &format!(
-            "DO $$ BEGIN CREATE ROLE anon LOGIN PASSWORD 'anon'; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+            "DO $$ BEGIN CREATE ROLE anon; EXCEPTION WHEN OTHERS THEN NULL; END $$;
              DO $$ BEGIN CREATE ROLE authenticated; EXCEPTION WHEN OTHERS THEN NULL; END $$;
-             GRANT CONNECT ON DATABASE {database} TO anon;
-             ALTER DEFAULT PRIVILEGES FOR ROLE {database} GRANT ALL ON TABLES TO anon, PUBLIC;
-             ALTER DEFAULT PRIVILEGES FOR ROLE {database} GRANT USAGE ON SCHEMAS TO anon, PUBLIC;"
+             GRANT CONNECT ON DATABASE {database} TO anon, authenticated;
+             CREATE SCHEMA stoa AUTHORIZATION {database};
+             GRANT USAGE ON SCHEMA stoa TO anon, authenticated;
+             {}{}
+             ALTER DEFAULT PRIVILEGES FOR ROLE {database} GRANT USAGE ON SCHEMAS TO anon, PUBLIC;",
+            generous(""),
+            generous("IN SCHEMA stoa"),
         ),
     )
     .await
     .unwrap();
-    client.session().await;
-    let server = client.given_url();
-    let (_, server) = server.rsplit_once('@').unwrap();
-    let anon = format!("postgres://anon:anon@{server}");
-    let refused = psql(&anon, "SELECT count(*) FROM stoa.chat_sessions")
-        .await
-        .unwrap_err();
-    assert!(
-        refused.contains("permission denied for schema stoa"),
-        "{refused}"
-    );
-    // And behind the grants there is row security without a policy.
+    let (session, _) = client.session().await;
+    for role in ["anon", "authenticated"] {
+        assert_eq!(seen_by(&url, role).await, Vec::<String>::new(), "{role}");
+    }
+
+    // Granted again by somebody who wants the API to show the schema: behind the grants there is row
+    // security without a policy, so nothing is read, written or changed.
     psql(
         &url,
-        "GRANT USAGE ON SCHEMA stoa TO anon; GRANT ALL ON ALL TABLES IN SCHEMA stoa TO anon",
+        "GRANT USAGE ON SCHEMA stoa TO anon, authenticated;
+         GRANT ALL ON ALL TABLES IN SCHEMA stoa TO anon, authenticated;",
     )
     .await
     .unwrap();
-    let count = "SELECT count(*) FROM stoa.chat_sessions";
-    assert_eq!(psql(&anon, count).await.as_deref(), Ok("0"));
-    assert_eq!(psql(&url, count).await.as_deref(), Ok("1"));
+    for role in ["anon", "authenticated"] {
+        let as_role = |statement: &str| format!("SET ROLE {role}; {statement}");
+        let read = as_role("SELECT count(*) FROM stoa.chat_sessions");
+        assert_eq!(psql(&url, &read).await.as_deref(), Ok("0"));
+        let wipe = as_role(
+            "WITH gone AS (DELETE FROM stoa.chat_sessions RETURNING id) SELECT count(*) FROM gone",
+        );
+        assert_eq!(psql(&url, &wipe).await.as_deref(), Ok("0"));
+        let write = as_role("INSERT INTO stoa.stoa_instance DEFAULT VALUES");
+        let refused = psql(&url, &write).await.unwrap_err();
+        assert!(
+            refused.contains("row-level security") || refused.contains("null value"),
+            "{refused}"
+        );
+    }
+    let kept = format!("SELECT count(*) FROM stoa.chat_sessions WHERE id = '{session}'");
+    assert_eq!(psql(&url, &kept).await.as_deref(), Ok("1"));
+    // The check says that the door stands open, and how to close it, which works.
+    let found = client
+        .databases
+        .preflight(&client.target.address, client.target.instance)
+        .await;
+    let rights = found.checks.iter().find(|it| it.name == "rights").unwrap();
+    assert!(
+        rights.detail.contains("anon, authenticated"),
+        "{}",
+        rights.detail
+    );
+    let remedy = rights.remedy.as_deref().unwrap();
+    let (_, revoke) = remedy.split_once("Run ").unwrap();
+    let (revoke, _) = revoke.split_once(';').unwrap();
+    psql(&url, revoke).await.unwrap();
+    let refused = psql(
+        &url,
+        "SET ROLE anon; SELECT count(*) FROM stoa.chat_sessions",
+    )
+    .await;
+    assert!(
+        refused
+            .unwrap_err()
+            .contains("permission denied for schema stoa")
+    );
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ async fn a_good_database_passes_before_and_after_its_first_use() {
                 "sign_in",
                 "version",
                 "rights",
+                "settings",
                 "pooler",
                 "pgvector",
                 "ownership",
@@ -249,22 +250,11 @@ async fn the_sql_it_gives_makes_a_role_that_passes() {
     assert_eq!(failure(&before).0, "rights");
     assert!(failure(&before).2.contains("SQL below"));
 
-    // Where the server has no pgvector the last part cannot run, as it says itself.
+    for _ in 0..2 {
+        psql(&url_of(&name), &before.role_sql).await.unwrap();
+    }
     let has_vector = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'";
     let has_vector = psql(&cluster_url(), has_vector).await.unwrap() == "1";
-    let sql = if has_vector {
-        before.role_sql.clone()
-    } else {
-        before
-            .role_sql
-            .split("-- Wanted")
-            .next()
-            .unwrap()
-            .to_owned()
-    };
-    for _ in 0..2 {
-        psql(&url_of(&name), &sql).await.unwrap();
-    }
     let after = report(&url, id).await;
     assert!(after.ok, "{:#?}", after.checks);
     let address = DatabaseAddress::parse(&url, &rules()).unwrap();
@@ -274,4 +264,114 @@ async fn the_sql_it_gives_makes_a_role_that_passes() {
     let secret = client.target.address.to_secret_url();
     let elsewhere = psql(secret.expose_secret(), "CREATE SCHEMA mine");
     assert!(elsewhere.await.unwrap_err().contains("permission denied"));
+}
+
+/// A role as Supabase gives it to a project's owner: it administers, and is no superuser. With its
+/// database, whose owner it is; gives its address.
+async fn administrator(name: &str) -> String {
+    let sql = format!(
+        "CREATE ROLE {name} LOGIN CREATEROLE CREATEDB BYPASSRLS REPLICATION PASSWORD 'a-secret'"
+    );
+    psql(&cluster_url(), &sql).await.unwrap();
+    let sql = format!("CREATE DATABASE {name} OWNER {name}");
+    psql(&cluster_url(), &sql).await.unwrap();
+    let url = cluster_url();
+    let (_, server) = url.rsplit_once('@').unwrap();
+    let server = server.split(['/', '?']).next().unwrap();
+    format!("postgres://{name}:a-secret@{server}/{name}")
+}
+
+#[tokio::test]
+async fn an_administrator_who_is_no_superuser_can_run_the_sql() {
+    let id = new_id();
+    let name = format!("hosted_{}", id.as_uuid().simple());
+    let admin = administrator(&name).await;
+    let found = report(&admin, id).await;
+    assert!(found.ok, "{:#?}", found.checks);
+    let rights = found.checks.iter().find(|it| it.name == "rights").unwrap();
+    assert_eq!(rights.status, CheckStatus::Warn);
+    assert!(rights.detail.contains("administers"), "{}", rights.detail);
+
+    // Its client used the administrator's role at first, so what is there is the administrator's.
+    let address = DatabaseAddress::parse(&admin, &rules()).unwrap();
+    let first = Client::at(id, address, Default::default());
+    first.session().await;
+
+    let bot = format!("bot_{name}");
+    let url = admin.replacen(&name, &bot, 1);
+    let address = DatabaseAddress::parse(&url, &rules()).unwrap();
+    let sql = stoa_client_db::preflight::role_sql(address.role(), address.database());
+    let sql = sql.replace("put-a-long-random-password-here", "a-secret");
+    for _ in 0..2 {
+        psql(&admin, &sql).await.unwrap();
+    }
+    let found = report(&url, id).await;
+    assert!(found.ok, "{:#?}", found.checks);
+    let rights = found.checks.iter().find(|it| it.name == "rights").unwrap();
+    assert_eq!(rights.status, CheckStatus::Pass, "{}", rights.detail);
+    let narrowed = Client::at(id, address, Default::default());
+    narrowed.session().await;
+    assert_eq!(
+        psql(&admin, "SELECT count(*) FROM stoa.chat_sessions")
+            .await
+            .as_deref(),
+        Ok("2"),
+        "the administrator still reads what the bot keeps"
+    );
+}
+
+#[tokio::test]
+async fn the_sql_takes_names_as_they_are() {
+    let id = new_id();
+    let name = format!("odd_{}", id.as_uuid().simple());
+    let admin = administrator(&name).await;
+    for role in ["it's", "a \"quoted\" one", "$stoa$ $$", "bot; DROP TABLE x"] {
+        let sql = stoa_client_db::preflight::role_sql(&format!("{role} {name}"), &name);
+        // Each gets the schema from the one before.
+        psql(&admin, &sql).await.unwrap();
+        let owner = "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'stoa'";
+        assert_eq!(psql(&admin, owner).await.unwrap(), format!("{role} {name}"));
+    }
+}
+
+#[tokio::test]
+async fn settings_that_stand_in_the_way_are_named() {
+    let client = Client::new().await;
+    let (url, id) = (client.given_url(), client.target.instance);
+    let role = client.target.address.role();
+    let set = async |setting: &str| {
+        psql(&cluster_url(), &format!("ALTER ROLE {role} {setting}"))
+            .await
+            .unwrap();
+    };
+    set("SET statement_timeout = '3s'").await;
+    let found = report(&url, id).await;
+    assert!(found.ok, "{:#?}", found.checks);
+    let settings = found
+        .checks
+        .iter()
+        .find(|it| it.name == "settings")
+        .unwrap();
+    assert_eq!(settings.status, CheckStatus::Warn);
+    assert!(settings.detail.contains("3000 ms"), "{}", settings.detail);
+    let remedy = settings.remedy.as_deref().unwrap();
+    let (_, mend) = remedy.split_once("Run ").unwrap();
+    let (mend, _) = mend.split_once(';').unwrap();
+    psql(&cluster_url(), mend).await.unwrap();
+    let found = report(&url, id).await;
+    let settings = found
+        .checks
+        .iter()
+        .find(|it| it.name == "settings")
+        .unwrap();
+    assert_eq!(settings.status, CheckStatus::Pass, "{}", settings.detail);
+
+    set("SET default_transaction_read_only = on").await;
+    let found = report(&url, id).await;
+    let (name, detail, remedy) = failure(&found);
+    assert_eq!(name, "rights");
+    assert!(
+        detail.contains("takes no writes") && remedy.contains("primary"),
+        "{detail}"
+    );
 }

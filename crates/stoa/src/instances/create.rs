@@ -1,6 +1,7 @@
 //! `stoa instance create`: everything that a client needs to set itself up.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
@@ -40,6 +41,10 @@ pub(crate) struct CreateArguments {
     /// The address of the client's own database, which is checked and connected at once
     #[arg(long, value_name = "URL", value_parser = secret)]
     database_url: Option<SecretString>,
+    /// A file with the certificate authority of that database's server, in PEM form, where no public
+    /// authority has signed its certificate
+    #[arg(long, value_name = "FILE", requires = "database_url")]
+    database_ca: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -68,9 +73,18 @@ pub(super) async fn run(arguments: CreateArguments) -> Result<(), Failure> {
         region,
         database,
         database_url,
+        database_ca,
         output,
     } = arguments;
-    let database = wished(database, database_url)?;
+    let address = match database_url {
+        Some(url) => Some(NewAddress {
+            url,
+            ca_certificate: database_ca.as_deref().map(certificates).transpose()?,
+            supabase: SupabaseProject::default(),
+        }),
+        None => None,
+    };
+    let database = wished(database, address)?;
     let wish = Wish {
         name,
         slug,
@@ -92,21 +106,30 @@ pub(super) async fn run(arguments: CreateArguments) -> Result<(), Failure> {
 /// An address says by itself that the database is the client's own.
 fn wished(
     mode: Option<DatabaseMode>,
-    url: Option<SecretString>,
+    address: Option<NewAddress>,
 ) -> Result<Option<WishedDatabase>, Failure> {
-    match (mode, url) {
+    match (mode, address) {
         (Some(DatabaseMode::Managed), Some(_)) => Err(Failure::new(
             "invalid",
             "--database-url goes with --database external: a managed database is made by the platform",
         )),
-        (_, Some(url)) => Ok(Some(WishedDatabase::External(Some(NewAddress {
-            url,
-            supabase: SupabaseProject::default(),
-        })))),
+        (_, Some(address)) => Ok(Some(WishedDatabase::External(Some(address)))),
         (Some(DatabaseMode::Managed), None) => Ok(Some(WishedDatabase::Managed)),
         (Some(DatabaseMode::External), None) => Ok(Some(WishedDatabase::External(None))),
         (None, None) => Ok(None),
     }
+}
+
+/// What a file of certificates holds, which is judged where the address is.
+fn certificates(file: &Path) -> Result<String, Failure> {
+    let read = std::fs::read(file);
+    read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .map_err(|error| {
+            Failure::new(
+                "invalid",
+                format!("{} cannot be read: {error}", file.display()),
+            )
+        })
 }
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
@@ -115,7 +138,8 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
 
 /// The client configuration as an object.
 pub(super) fn by_name(environment: &Environment) -> BTreeMap<&'static str, String> {
-    environment.pairs().into()
+    let pairs = environment.pairs().into_iter();
+    pairs.chain(environment.authority_pair()).collect()
 }
 
 impl From<Created> for Printed {

@@ -28,3 +28,5 @@ mod policies;
 mod program;
 mod serving;
 mod support;
+#[path = "../../../client-db/tests/support/tls_postgres.rs"]
+mod tls_postgres;

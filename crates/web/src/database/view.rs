@@ -16,6 +16,10 @@ pub(crate) struct NewDatabase {
     /// `postgres://user:password@host:5432/database`.
     #[schema(value_type = String, write_only)]
     url: SecretString,
+    /// The certificate authorities by which the server proves itself, in PEM form, at most 64 KiB:
+    /// for servers that no public authority has signed, such as Supabase's.
+    #[schema(write_only)]
+    ca_certificate: Option<String>,
     /// The Supabase project's address.
     supabase_url: Option<String>,
     /// The project's anon (or publishable) key.
@@ -30,6 +34,7 @@ impl From<NewDatabase> for NewAddress {
     fn from(new: NewDatabase) -> Self {
         Self {
             url: new.url,
+            ca_certificate: new.ca_certificate,
             supabase: SupabaseProject {
                 url: new.supabase_url,
                 anon_key: new.supabase_anon_key,

@@ -47,6 +47,9 @@ pub(crate) struct NewDatabase {
     /// An external database's address; without one the client connects it later, by the client API.
     #[schema(value_type = Option<String>, format = Password)]
     url: Option<SecretString>,
+    /// The certificate authorities by which an external database's server proves itself, in PEM form.
+    #[schema(write_only)]
+    ca_certificate: Option<String>,
     /// The address of the client's Supabase project.
     supabase_url: Option<String>,
     /// The project's anonymous key.
@@ -98,6 +101,10 @@ struct EnvironmentView {
     client_id: String,
     /// The database's address, with its password.
     client_database_url: String,
+    /// The certificate authorities of the database's server, on one line with `\n` for the ends of
+    /// lines; left out where those are the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_database_ca: Option<String>,
     /// The Supabase project's address.
     client_supabase_url: String,
     /// The project's anonymous key.
@@ -149,17 +156,21 @@ impl NewDatabase {
             jwt_secret: self.supabase_jwt_secret,
         };
         match (self.mode, self.url) {
-            (DatabaseMode::External, Some(url)) => {
-                Ok(WishedDatabase::External(Some(NewAddress { url, supabase })))
-            }
+            (DatabaseMode::External, Some(url)) => Ok(WishedDatabase::External(Some(NewAddress {
+                url,
+                ca_certificate: self.ca_certificate,
+                supabase,
+            }))),
             (DatabaseMode::Managed, Some(_)) => Err(Problem::invalid_field(
                 "database.url",
                 "left out for a managed database, which the platform makes",
             )),
-            (_, None) if !supabase.is_empty() => Err(Problem::invalid_field(
-                "database.url",
-                "the address of the external database, which the project's keys go with",
-            )),
+            (_, None) if !supabase.is_empty() || self.ca_certificate.is_some() => {
+                Err(Problem::invalid_field(
+                    "database.url",
+                    "the address of the external database, which the certificate and the project's keys go with",
+                ))
+            }
             (DatabaseMode::External, None) => Ok(WishedDatabase::External(None)),
             (DatabaseMode::Managed, None) => Ok(WishedDatabase::Managed),
         }
@@ -176,6 +187,7 @@ impl From<&Created> for CreatedInstance {
             env: EnvironmentView {
                 client_id: id,
                 client_database_url: database_url,
+                client_database_ca: created.environment.authority_pair().map(|(_, value)| value),
                 client_supabase_url: supabase_url,
                 client_supabase_anon_key: anon_key,
             },

@@ -3,6 +3,7 @@
 mod api_configurations;
 mod bad_input;
 mod database;
+mod database_tls;
 mod documents;
 mod live_configuration;
 mod once;
