@@ -25,6 +25,7 @@ use crate::activity::Activity;
 use crate::chat::live::LiveAnswers;
 use crate::contents::Contents;
 use crate::database::DatabaseError;
+use crate::export::Exports;
 use crate::known::KnownInstances;
 use crate::meter::Meter;
 use crate::passwords::{PasswordError, Passwords};
@@ -98,6 +99,7 @@ pub struct App {
     instances: KnownInstances,
     contents: Cache<InstanceId, Arc<Contents>>,
     turns: Turns,
+    exports: Exports,
     work: Notify,
 }
 
@@ -118,6 +120,7 @@ impl App {
             instances: KnownInstances::new(cache()),
             contents: cache(),
             turns: Turns::default(),
+            exports: Exports::default(),
             work: Notify::new(),
             parts,
         }))
@@ -197,6 +200,11 @@ impl App {
     #[must_use]
     pub const fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    /// The exports under way in this process.
+    pub(crate) const fn exports(&self) -> &Exports {
+        &self.exports
     }
 
     /// Who has failed to sign in of late.

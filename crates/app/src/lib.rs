@@ -23,6 +23,7 @@ pub mod completions;
 pub mod database;
 pub mod dedicated;
 pub mod documents;
+pub mod export;
 pub mod hosted_chat;
 pub mod instances;
 pub mod isolation;

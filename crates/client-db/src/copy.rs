@@ -17,6 +17,9 @@ use crate::{connection::ClientConnection, error::ClientDbError};
 /// The most bytes of one row: that of the largest document, which text writes as two digits a byte,
 /// with something over.
 const LARGEST_ROW: u64 = 64 * 1024 * 1024;
+/// How many rows the driver may have read beyond the one that was taken: where whoever pulls is slow,
+/// it goes on reading until its own places are full.
+const READ_AHEAD: u64 = 4;
 /// How much is gathered before it is handed to the driver: rows are small, and each handing over
 /// waits for the one before.
 const HANDFUL: usize = 64 * 1024;
@@ -86,12 +89,12 @@ impl ClientConnection {
         self.under_way().fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One step of a copy, within the usual deadline and with room for one row.
+    /// One step of a copy, within the usual deadline and with room for one row and those read ahead.
     async fn copying<T>(
         &self,
         step: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, ClientDbError> {
-        self.budget().allow(LARGEST_ROW);
+        self.budget().allow(READ_AHEAD * LARGEST_ROW);
         match timeout(self.statement_deadline(), step).await {
             Ok(outcome) => outcome.map_err(|error| self.failed(&error)),
             Err(_) => {

@@ -24,10 +24,12 @@ mod text_search;
 mod versioned;
 mod wire;
 
+pub mod access_log;
 pub mod api_configurations;
 pub mod chunks;
 pub mod documents;
 pub mod end_users;
+pub mod export;
 pub mod feedback;
 pub mod holdings;
 pub mod idempotency;

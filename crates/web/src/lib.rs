@@ -7,6 +7,7 @@ mod api_configurations;
 mod chat;
 mod database;
 mod documents;
+mod export;
 mod health;
 mod http;
 mod instances;
@@ -107,6 +108,7 @@ fn all_routes() -> Routes {
         chat::add,
         database::add,
         documents::add,
+        export::add,
         instances::add,
         live_configuration::add,
         openai_api::add,

@@ -1,6 +1,7 @@
 //! `stoa instance …`: clients' chatbots, as the platform's owner sees them.
 
 mod create;
+mod export;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::command_line::ask::Consent;
 use crate::command_line::failure::Failure;
 use crate::command_line::output::{OutputArguments, table};
 use create::CreateArguments;
+use export::ExportArguments;
 
 /// How many instances are read at once while listing them all.
 const PAGE: u16 = 200;
@@ -33,6 +35,8 @@ pub(crate) enum InstanceCommand {
     Show(OneArguments),
     /// Print the generated client configuration as an env file; it holds a password
     Env(OneArguments),
+    /// Write everything of an instance into an archive that can be read without Stoa
+    Export(ExportArguments),
     /// Let an instance answer nothing until it is resumed
     Suspend(SuspendArguments),
     /// Let a suspended instance go on
@@ -121,6 +125,7 @@ pub(crate) async fn run(command: InstanceCommand) -> Result<(), Failure> {
             print(output, &instance)
         }
         InstanceCommand::Env(arguments) => env(arguments).await,
+        InstanceCommand::Export(arguments) => export::run(arguments).await,
         InstanceCommand::Suspend(SuspendArguments {
             which,
             reason,

@@ -15,6 +15,7 @@ mod crash;
 mod dedicated;
 mod drill;
 mod exchanged;
+mod export;
 mod five_steps;
 mod instances;
 mod isolation;

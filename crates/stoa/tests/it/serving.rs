@@ -78,6 +78,11 @@ impl Serving {
         answer
     }
 
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What was printed up to now: the lines before the server listened.
     pub(crate) fn printed(&mut self, lines: usize) -> Vec<String> {
         let output = std::io::BufReader::new(self.child.stdout.take().unwrap());
