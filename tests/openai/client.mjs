@@ -1,13 +1,14 @@
 // OpenAI's library for Node, unchanged, against Stoa: the same as client.py does.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 // Installed into the cache, not beside this file.
 const require = createRequire(pathToFileURL(`${process.env.STOA_NODE_CLIENT}/`));
 const { default: OpenAI } = await import(pathToFileURL(require.resolve("openai")));
-const { version } = require("openai/package.json");
+const { version } = JSON.parse(await readFile(`${process.env.STOA_NODE_CLIENT}/node_modules/openai/package.json`));
 
 const { STOA_BASE_URL: baseURL, STOA_KEY: apiKey, FAKE_URL: fake } = process.env;
 const client = new OpenAI({ baseURL, apiKey });
