@@ -19,6 +19,7 @@ pub mod sessions;
 mod small_talk;
 mod summary;
 pub mod sweep;
+pub(crate) mod turns;
 mod writer;
 
 use std::sync::Arc;

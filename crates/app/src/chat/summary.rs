@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use stoa_ai::{ChatRequest, Turn};
+use stoa_ai::ChatRequest;
 use stoa_client_db::messages::{self, HistoryMessage, NewSummary};
 use stoa_domain::{ApiConfigurationId, MessageId, MessageRole, Provider, SessionId};
 use stoa_platform_db::usage_events::UsageKind;
 
+use super::turns;
 use crate::App;
 use crate::contents::{Contents, Model};
 use crate::database::DatabaseError;
@@ -180,10 +181,7 @@ fn request(model: &Model, summary: Option<&str>, said: &[HistoryMessage]) -> Cha
     ChatRequest {
         model: model.model.clone(),
         system: INSTRUCTIONS.to_owned(),
-        messages: vec![Turn {
-            role: MessageRole::User,
-            content: transcript,
-        }],
+        messages: vec![turns::said(MessageRole::User, transcript)],
         temperature: None,
         max_output_tokens: Some(MOST_TOKENS),
     }
@@ -254,7 +252,7 @@ mod tests {
             max_output_tokens: None,
         };
         let request = request(&model, Some("before"), &said);
-        let transcript = &request.messages[0].content;
+        let transcript = turns::words(&request.messages[0]);
         assert!(transcript.starts_with("Notes so far: before\nVisitor: xx"));
         assert!(transcript.len() < LONGEST_TRANSCRIPT + 1_000);
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use stoa_ai::{AiError, AnswerStream, ChatRequest};
 pub use stoa_ai::{AiErrorCode, Turn};
 use stoa_client_db::messages::Known;
-use stoa_domain::{InstanceStatus, MessageId, MessageRole, Provider};
+use stoa_domain::{InstanceStatus, MessageId, Provider};
 
 pub use error::CompletionError;
 pub use running::{End, Piece, Running, Tokens};
@@ -23,6 +23,8 @@ pub use vectors::{Vectors, embed};
 use crate::App;
 use crate::access::ClientCaller;
 use crate::chat::opening::{Author, Inquiry, NotOpened, Opened, Opener, Origin, Sampling};
+use crate::chat::turns;
+pub use crate::chat::turns::said;
 use crate::contents::{Contents, Model};
 use running::Call;
 
@@ -166,15 +168,14 @@ async fn ask_bot(
     models: &[&Model],
     request: &CompletionRequest,
 ) -> Result<Opened, CompletionError> {
-    let is_question = |turn: &Turn| turn.role == MessageRole::User;
     let place = request
         .messages
         .iter()
-        .rposition(is_question)
+        .rposition(turns::is_question)
         .ok_or(CompletionError::NoQuestion)?;
     let (earlier, latest) = request.messages.split_at(place);
     let inquiry = Inquiry {
-        question: latest[0].content.clone(),
+        question: turns::words(&latest[0]).to_owned(),
         earlier: earlier.to_vec(),
         latest: latest.to_vec(),
         known: Known::default(),
@@ -257,7 +258,7 @@ async fn ask_model(
 
 /// About how many tokens the caller's own words are, for an account where the provider gives none.
 fn asked_tokens(request: &CompletionRequest) -> i64 {
-    let said = request.messages.iter().map(|turn| turn.content.as_str());
+    let said = request.messages.iter().map(turns::words);
     said.chain([request.context.as_str()])
         .map(running::about)
         .sum()

@@ -2,6 +2,8 @@
 
 mod again;
 mod answer;
+#[cfg(test)]
+mod behind_tests;
 mod summary;
 mod turn;
 

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stoa_app::completions::{CompletionRequest, Turn};
+use stoa_app::completions::{CompletionRequest, said};
 use stoa_domain::MessageRole;
 use utoipa::ToSchema;
 
@@ -212,10 +212,6 @@ fn require(holds: bool, param: &str, message: &str) -> Result<(), OpenAiError> {
     }
 }
 
-fn said(role: MessageRole, content: String) -> Turn {
-    Turn { role, content }
-}
-
 fn stops(stop: Option<OneOrMore>) -> Result<Vec<String>, OpenAiError> {
     let stops = match stop {
         None => Vec::new(),
@@ -298,12 +294,12 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(request.context, "Be brief.\n\nAnd kind.");
-        let said: Vec<_> = request
-            .messages
-            .iter()
-            .map(|turn| turn.content.as_str())
-            .collect();
-        assert_eq!(said, ["a\nb", "", "c"]);
+        let expected = [
+            said(MessageRole::User, "a\nb"),
+            said(MessageRole::Assistant, ""),
+            said(MessageRole::User, "c"),
+        ];
+        assert_eq!(request.messages, expected);
         assert_eq!(
             (request.max_output_tokens, request.stop),
             (Some(9), vec!["END".to_owned()])

@@ -1,13 +1,13 @@
 //! A request to one model: as many passages and as much of the conversation as it has room for.
 
 use stoa_ai::{ChatRequest, Turn};
-use stoa_domain::MessageRole;
 
 use super::Opener;
 use crate::chat::event::Source;
 use crate::chat::prompt::budget::{Reader, Room, fitting};
 use crate::chat::prompt::variables::Values;
 use crate::chat::prompt::{self, Brief};
+use crate::chat::turns;
 use crate::contents::Model;
 
 /// How much a prompt may be.
@@ -69,7 +69,7 @@ impl Opener<'_> {
             context: &inquiry.context,
             is_small_talk,
         };
-        let said = |turn: &Turn| reader.tokens(&turn.content);
+        let said = |turn: &Turn| reader.tokens(turns::words(turn));
         let fixed = reader.tokens(&prompt::system_prompt(&brief, &[]))
             + inquiry.latest.iter().map(said).sum::<usize>();
         let room = match size {
@@ -127,7 +127,7 @@ fn fitting_turns(earlier: &[Turn], room: usize, size: impl Fn(&Turn) -> usize) -
         if used > room {
             break;
         }
-        if turn.role == MessageRole::User {
+        if turns::is_question(turn) {
             kept = count + 1;
         }
     }
@@ -138,13 +138,10 @@ fn fitting_turns(earlier: &[Turn], room: usize, size: impl Fn(&Turn) -> usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stoa_domain::MessageRole;
 
     fn conversation(roles: &[MessageRole]) -> Vec<Turn> {
-        let turn = |role: &MessageRole| Turn {
-            role: *role,
-            content: "x".into(),
-        };
-        roles.iter().map(turn).collect()
+        roles.iter().map(|role| turns::said(*role, "x")).collect()
     }
 
     #[test]

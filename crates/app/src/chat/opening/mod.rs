@@ -5,11 +5,11 @@ mod draft;
 
 use stoa_ai::{AiError, AiErrorCode, AnswerStream, Turn, passages};
 use stoa_client_db::messages::Known;
-use stoa_domain::{AnswerPolicy, ApiConfigurationId, MessageRole, Provider};
+use stoa_domain::{AnswerPolicy, ApiConfigurationId, Provider};
 
 use super::event::Source;
 use super::small_talk::{self, SmallTalk};
-use super::{follow_up, retrieval};
+use super::{follow_up, retrieval, turns};
 use crate::App;
 use crate::contents::{Contents, Model};
 use crate::database::DatabaseError;
@@ -166,10 +166,10 @@ impl Opener<'_> {
         if !self.inquiry.has_passages {
             return Ok(Vec::new());
         }
-        let asked =
-            self.inquiry.earlier.iter().rev().filter_map(|turn| {
-                (turn.role == MessageRole::User).then_some(turn.content.as_str())
-            });
+        let earlier = self.inquiry.earlier.iter().rev();
+        let asked = earlier
+            .filter(|turn| turns::is_question(turn))
+            .map(turns::words);
         let queries = follow_up::queries(&self.inquiry.question, asked);
         let instructions = &self.contents.instructions;
         let top_k = u16::from(instructions.top_k);

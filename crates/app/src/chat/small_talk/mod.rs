@@ -6,7 +6,7 @@
 
 mod phrases;
 
-use phrases::{FILLERS, LANGUAGES, Phrases};
+use phrases::{Phrases, known};
 
 /// More words than this are no mere greeting.
 const MOST_WORDS: usize = 8;
@@ -46,7 +46,7 @@ pub fn recognise(message: &str, bot_name: &str) -> Option<SmallTalk> {
             rest = &rest[length..];
             // “Hello and thanks” thanks: the last says what the visitor is after.
             found = Some(talk);
-        } else if FILLERS.contains(&rest[0].as_str()) {
+        } else if known().fillers.contains(&rest[0]) {
             rest = &rest[1..];
         } else {
             return None;
@@ -66,7 +66,7 @@ impl SmallTalk {
             .copied()
             .find(|language| Some(*language) == locale);
         let language = preferred.or_else(|| self.languages.first().copied());
-        let phrases = language.and_then(|code| LANGUAGES.iter().find(|it| it.code == code));
+        let phrases = language.and_then(|code| known().languages.iter().find(|it| it.code == code));
         phrases.map_or("", |phrases| phrases.reply(self.kind))
     }
 }
@@ -76,10 +76,11 @@ fn phrase(words: &[String]) -> Option<(usize, SmallTalk)> {
     let longest = words.len().min(4);
     (1..=longest).rev().find_map(|length| {
         let text = words[..length].join(" ");
-        let in_language = |phrases: &Phrases| Some((phrases.code, phrases.kind_of(&text)?));
-        let known: Vec<_> = LANGUAGES.iter().filter_map(in_language).collect();
-        let kind = known.first()?.1;
-        let languages = known.iter().map(|(code, _)| *code).collect();
+        let in_language =
+            |phrases: &'static Phrases| Some((phrases.code.as_str(), phrases.kind_of(&text)?));
+        let found: Vec<_> = known().languages.iter().filter_map(in_language).collect();
+        let kind = found.first()?.1;
+        let languages = found.iter().map(|(code, _)| *code).collect();
         Some((length, SmallTalk { kind, languages }))
     })
 }
@@ -210,7 +211,8 @@ mod tests {
         );
         assert!(hallo.reply(Some("nl")).starts_with("Hallo! Waar"));
         assert!(!hallo.reply(Some("xx")).is_empty() && !hallo.reply(None).is_empty());
-        for phrases in LANGUAGES {
+        assert!(known().languages.len() >= 18, "the file is read");
+        for phrases in &known().languages {
             for kind in [Kind::Greeting, Kind::Thanks, Kind::Farewell] {
                 assert!(!phrases.reply(kind).is_empty());
             }

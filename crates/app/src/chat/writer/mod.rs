@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use stoa_ai::{AnswerEvent, AnswerStream, Turn};
+use stoa_ai::{AnswerEvent, AnswerStream};
 use stoa_client_db::messages::HistoryMessage;
 use stoa_domain::{FinishReason, MessageRole};
 use tokio::time::MissedTickBehavior;
@@ -21,7 +21,7 @@ use super::error::{not_saved, opening_failure, visitor_failure};
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
 use super::opening::{Inquiry, Opened, Opener, Origin, Sampling};
-use super::{HISTORY, replay, summary};
+use super::{HISTORY, replay, summary, turns};
 use crate::App;
 use crate::contents::Contents;
 use crate::registry::Registered;
@@ -93,16 +93,13 @@ impl Writer {
         live: Arc<LiveAnswer>,
         turn: super::Beginning,
     ) -> Self {
-        let earlier = turn.history.iter().map(|said| Turn {
-            role: said.role,
-            content: said.content.clone(),
-        });
+        let earlier = turn
+            .history
+            .iter()
+            .map(|said| turns::said(said.role, said.content.clone()));
         let inquiry = Inquiry {
             earlier: earlier.collect(),
-            latest: vec![Turn {
-                role: MessageRole::User,
-                content: turn.question.clone(),
-            }],
+            latest: vec![turns::said(MessageRole::User, turn.question.clone())],
             question: turn.question,
             known: turn.known,
             has_passages: turn.has_passages,

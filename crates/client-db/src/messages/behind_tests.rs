@@ -1,0 +1,135 @@
+//! A database that has the schema before this one serves conversations. In the crate, since only
+//! here can a connection be told that it has found the older one.
+
+use std::sync::Arc;
+
+use stoa_domain::token::SessionToken;
+use stoa_domain::{Clock, FinishReason, InstanceId, MessageId, Random, SessionId};
+use stoa_outbound::{AddressPolicy, Outbound};
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::provision::ManagedCluster;
+use crate::sessions::{self, NewSession};
+use crate::{ClientDatabases, PoolSettings, PooledConnection, Target};
+
+const ALL: PageRequest = PageRequest {
+    limit: 50,
+    after: None,
+};
+
+/// A connection to a database without what came with the second version.
+async fn behind() -> (PooledConnection, SessionId, TokenHash) {
+    let url = std::env::var("STOA_TEST_DATABASE_URL")
+        .expect("these tests need a PostgreSQL: run them by `scripts/with-postgres`");
+    let (clock, random) = (Clock::system(), Random::system());
+    let outbound = Outbound::new(AddressPolicy::loopback());
+    let instance = InstanceId::generate(&clock, &random);
+    let cluster = ManagedCluster::new(&url, outbound.clone(), TaskTracker::new()).unwrap();
+    let target = Target {
+        instance,
+        generation: 1,
+        address: Arc::new(cluster.create(instance, &random).await.unwrap()),
+    };
+    let databases = ClientDatabases::new(outbound, PoolSettings::default(), TaskTracker::new());
+    let mut connection = databases.checkout(&target).await.unwrap();
+    let without =
+        "ALTER TABLE stoa.chat_messages DROP COLUMN superseded_by, DROP COLUMN unanswered;
+         ALTER TABLE stoa.chat_sessions DROP COLUMN summary, DROP COLUMN summary_through;";
+    connection.run_script(without).await.unwrap();
+    connection.set_schema_version(1);
+
+    let token = SessionToken::issue(instance, &random);
+    let session = NewSession {
+        id: SessionId::generate(&clock, &random),
+        token_hash: token.hash(),
+        end_user: None,
+        locale: None,
+        page_url: None,
+        created_at: clock.now(),
+    };
+    sessions::create(&connection, &session).await.unwrap();
+    (connection, session.id, token.hash())
+}
+
+async fn turn(
+    connection: &ClientConnection,
+    session: SessionId,
+    token_hash: &TokenHash,
+    content: &str,
+) -> (MessageId, TurnStart) {
+    let (clock, random) = (Clock::system(), Random::system());
+    let new = NewTurn {
+        session,
+        token_hash,
+        user_message: MessageId::generate(&clock, &random),
+        answer: MessageId::generate(&clock, &random),
+        client_message_id: None,
+        content,
+        history: 20,
+        now: clock.now(),
+    };
+    let start = begin_turn(connection, &new).await.unwrap().unwrap();
+    let end = FinishedAnswer {
+        content: format!("about {content}"),
+        reason: FinishReason::Stop,
+        error_code: None,
+        sources: serde_json::json!([]),
+        provider: None,
+        model: None,
+        api_configuration_id: None,
+        input_tokens: None,
+        output_tokens: None,
+        unanswered: true,
+        first_token_ms: None,
+        total_ms: None,
+        finished_at: clock.now(),
+    };
+    assert!(finish(connection, new.answer, &end).await.unwrap());
+    (new.answer, start)
+}
+
+#[tokio::test]
+async fn conversations_go_on_without_versions_and_summaries() {
+    let (connection, session, token) = behind().await;
+    turn(&connection, session, &token, "q1").await;
+    let (answer, start) = turn(&connection, session, &token, "q2").await;
+    let TurnStart::New { history, known, .. } = start else {
+        panic!("{start:?}")
+    };
+    let said: Vec<_> = history.iter().map(|it| it.content.as_str()).collect();
+    assert_eq!(said, ["q1", "about q1"]);
+    assert_eq!(known.summary, None);
+
+    let shown = list(&connection, session, &ALL).await.unwrap().data;
+    assert_eq!(shown.len(), 4);
+    assert!(
+        shown
+            .iter()
+            .all(|it| !it.unanswered && it.superseded_by.is_none())
+    );
+    let versions = list_versions(&connection, session, &ALL)
+        .await
+        .unwrap()
+        .data;
+    assert_eq!(versions, shown);
+    assert!(find(&connection, session, answer).await.unwrap().is_some());
+
+    let version = NewVersion {
+        of: answer,
+        token_hash: &token,
+        answer: MessageId::generate(&Clock::system(), &Random::system()),
+        history: 20,
+        now: Clock::system().now(),
+    };
+    let again = begin_again(&connection, &version).await.unwrap();
+    assert_eq!(again, Some(Again::TooOld));
+    let between = said_between(&connection, session, 100, 50).await.unwrap();
+    assert_eq!(between, None);
+    let summary = NewSummary {
+        session,
+        text: "s",
+        through: 2,
+    };
+    assert!(!keep_summary(&connection, &summary).await.unwrap());
+}
