@@ -1,6 +1,6 @@
 # Each target calls a script of the same name, which installs what it needs where it can.
 
-.PHONY: help run build test lint bench e2e
+.PHONY: help run build test lint bench e2e fuzz
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -23,3 +23,6 @@ bench: ## the figures
 
 e2e: ## the chat page in a real browser, and OpenAI's client libraries
 	@scripts/e2e
+
+fuzz: ## fuzz what reads addresses and protocols, SECONDS_EACH=60 for each target
+	@scripts/fuzz

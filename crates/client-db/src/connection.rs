@@ -25,14 +25,16 @@ pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// The most bytes of an ordinary answer: 8 MiB.
 const LARGEST_ANSWER: u64 = 8 * 1024 * 1024;
-/// The most rows of any answer.
-const MOST_ROWS: usize = 10_000;
+/// The most bytes of an answer without rows: 64 KiB.
+const LARGEST_WITHOUT_ROWS: u64 = 64 * 1024;
+/// The most rows of any answer: no statement of ours asks for more than 500.
+const MOST_ROWS: usize = 2_000;
 
 /// A connection that is signed in. Query functions of this crate borrow it.
 ///
 /// Every statement has a deadline and a bound on what may come back. Anything out of order (a
 /// passed deadline, a broken bound, a statement abandoned half-way) makes the connection unfit,
-/// and the pool throws it away.
+/// and the pool throws it away. What the server still works at then is cancelled.
 pub struct ClientConnection {
     wire: Wire,
     statement_deadline: Duration,
@@ -123,6 +125,7 @@ impl ClientConnection {
     pub(crate) fn is_fit(&self) -> bool {
         !self.unfit.load(Ordering::Relaxed)
             && self.under_way.load(Ordering::Relaxed) == 0
+            && !self.wire.budget.is_worn()
             && !self.wire.client.is_closed()
     }
 
@@ -184,7 +187,7 @@ impl ClientConnection {
         let Some(statement) = self.kept(sql, parameters).await? else {
             return self.execute(sql, parameters).await;
         };
-        let changed = self.bounded(LARGEST_ANSWER, async {
+        let changed = self.bounded(LARGEST_WITHOUT_ROWS, async {
             let values = parameters.iter().map(|(value, _)| *value);
             let done = self.wire.client.execute_raw(&statement, values).await;
             done.map_err(|it| self.failed(&it))
@@ -204,7 +207,7 @@ impl ClientConnection {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<u64, ClientDbError> {
-        self.bounded(LARGEST_ANSWER, async {
+        self.bounded(LARGEST_WITHOUT_ROWS, async {
             let done = self.wire.client.execute_typed(sql, parameters).await;
             done.map_err(|it| self.failed(&it))
         })
@@ -213,7 +216,7 @@ impl ClientConnection {
 
     /// Runs statements of ours without parameters, several at once if need be.
     pub(crate) async fn run_script(&self, sql: &str) -> Result<(), ClientDbError> {
-        self.bounded(LARGEST_ANSWER, async {
+        self.bounded(LARGEST_WITHOUT_ROWS, async {
             self.wire
                 .client
                 .batch_execute(sql)
@@ -255,13 +258,19 @@ impl ClientConnection {
         self.unfit.store(true, Ordering::Relaxed);
     }
 
+    /// Stops what the server works at, for nobody waits for it any more. Does not wait for that.
+    pub(crate) fn abandon(&self) {
+        self.make_unfit();
+        self.wire.cancel();
+    }
+
     /// A statement as this connection keeps it; `None` where it is to be run unnamed.
     async fn kept(
         &self,
         sql: &'static str,
         parameters: Parameters<'_>,
     ) -> Result<Option<Statement>, ClientDbError> {
-        let prepared = self.bounded(LARGEST_ANSWER, async {
+        let prepared = self.bounded(LARGEST_WITHOUT_ROWS, async {
             let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
             let prepared = self.kept.prepared(&self.wire.client, sql, &types).await;
             prepared.map_err(|it| self.failed(&it))
@@ -284,6 +293,8 @@ impl ClientConnection {
                 return Err(ClientDbError::TooMuch);
             }
             rows.push(row);
+            // Rows that have come are read without waiting: others shall have their turn as well.
+            tokio::task::coop::consume_budget().await;
         }
         Ok(rows)
     }
@@ -293,16 +304,15 @@ impl ClientConnection {
         most_bytes: u64,
         work: impl Future<Output = Result<T, ClientDbError>>,
     ) -> Result<T, ClientDbError> {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
         self.wire.budget.allow(most_bytes);
-        let outcome = timeout(self.statement_deadline, work).await;
-        self.wire.budget.rest();
-        // Not reached when the caller gives up waiting, and then the connection stays unfit.
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        outcome.unwrap_or_else(|_| {
-            self.unfit.store(true, Ordering::Relaxed);
-            Err(ClientDbError::Timeout(self.statement_deadline))
-        })
+        let statement = UnderWay::begin(self);
+        match timeout(self.statement_deadline, work).await {
+            Ok(outcome) => {
+                statement.end();
+                outcome
+            }
+            Err(_) => Err(ClientDbError::Timeout(self.statement_deadline)),
+        }
     }
 
     pub(crate) fn failed(&self, error: &tokio_postgres::Error) -> ClientDbError {
@@ -315,6 +325,37 @@ impl ClientConnection {
             self.unfit.store(true, Ordering::Relaxed);
         }
         ClientDbError::from_statement(error)
+    }
+}
+
+/// A statement that the server works at. Dropped before its end, because its deadline has passed or
+/// its caller has gone, it is stopped, and the connection is not used again.
+struct UnderWay<'a> {
+    connection: &'a ClientConnection,
+    ended: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(connection: &'a ClientConnection) -> Self {
+        connection.under_way.fetch_add(1, Ordering::Relaxed);
+        Self {
+            connection,
+            ended: false,
+        }
+    }
+
+    fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.connection.wire.budget.rest();
+        self.connection.under_way.fetch_sub(1, Ordering::Relaxed);
+        if !self.ended {
+            self.connection.abandon();
+        }
     }
 }
 

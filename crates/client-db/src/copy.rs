@@ -98,7 +98,7 @@ impl ClientConnection {
         match timeout(self.statement_deadline(), step).await {
             Ok(outcome) => outcome.map_err(|error| self.failed(&error)),
             Err(_) => {
-                self.make_unfit();
+                self.abandon();
                 Err(ClientDbError::Timeout(self.statement_deadline()))
             }
         }

@@ -31,6 +31,8 @@ pub mod documents;
 pub mod end_users;
 pub mod export;
 pub mod feedback;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod holdings;
 pub mod idempotency;
 pub mod live_configurations;

@@ -6,13 +6,21 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
 
 use crate::{
     dialogue,
     record::{Record, lock},
     script::Script,
 };
+
+/// How many bytes the system takes of what a client does not read: 64 KiB.
+const SEND_BUFFER: u32 = 64 * 1024;
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 128;
 
 /// A server that follows a script. Ends, with every connection, when it is dropped.
 #[derive(Debug)]
@@ -30,7 +38,11 @@ impl FakePostgres {
     ///
     /// When there is none.
     pub async fn start(script: Script) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        // A flood shall cost the one who reads it, and not this machine's memory and time.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let script = Arc::new(Mutex::new(Arc::new(script)));
         let record = Arc::new(Record::default());

@@ -1,6 +1,9 @@
 //! From an address to a signed-in PostgreSQL connection, bounded at every step.
 
+mod budget;
+mod cancel;
 mod guard;
+mod reader;
 mod tls;
 mod transport;
 
@@ -18,9 +21,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-pub(crate) use guard::{Budget, WireViolation};
+pub(crate) use budget::{Budget, WireViolation};
+use cancel::Canceller;
 use guard::{GuardedStream, Ready};
-use transport::negotiate;
+use transport::{Transport, negotiate};
 
 use crate::{
     address::{DatabaseAddress, TlsMode},
@@ -50,7 +54,19 @@ pub(crate) struct Wire {
     pub(crate) client: Client,
     pub(crate) budget: Arc<Budget>,
     pub(crate) encrypted: bool,
-    _driver: DropGuard,
+    canceller: Canceller,
+    driver: Arc<DropGuard>,
+}
+
+impl Wire {
+    /// Asks the server to stop the statement that is under way, for which nobody waits any more.
+    /// Returns at once; it is done in the background, within the deadline for connecting.
+    pub(crate) fn cancel(&self) {
+        // A closed connection has no statement, and a server that broke the rules gets no favours.
+        if !self.client.is_closed() && self.budget.violation().is_none() {
+            self.canceller.cancel(Arc::clone(&self.driver));
+        }
+    }
 }
 
 /// How long a connection that is let go may take to say goodbye.
@@ -63,23 +79,9 @@ pub(crate) async fn connect(
     deadlines: Deadlines,
     tasks: &TaskTracker,
 ) -> Result<Wire, ClientDbError> {
-    require_tls(outbound, address)?;
     let until = Instant::now() + deadlines.connect;
-    let opened = if address.is_operators() {
-        outbound
-            .connect_to_operators_host(address.host(), address.port(), deadlines.connect)
-            .await
-    } else {
-        outbound
-            .connect(address.host(), address.port(), deadlines.connect)
-            .await
-    };
-    let stream = opened.map_err(ClientDbError::Unreachable)?;
-
+    let transport = open(outbound, address, until, deadlines.connect).await?;
     let late = |_| ClientDbError::Timeout(deadlines.connect);
-    let transport = timeout_at(until, negotiate(stream, address))
-        .await
-        .map_err(late)??;
     let encrypted = transport.is_encrypted();
     let budget = Arc::new(Budget::default());
     let guarded = GuardedStream::new(transport, Arc::clone(&budget));
@@ -105,11 +107,20 @@ pub(crate) async fn connect(
             }
         }
     });
+    let canceller = Canceller {
+        outbound: outbound.clone(),
+        address: address.clone(),
+        tasks: tasks.clone(),
+        token: client.cancel_token(),
+        encrypted,
+        within: deadlines.connect,
+    };
     Ok(Wire {
         client,
         budget,
         encrypted,
-        _driver: ended.drop_guard(),
+        canceller,
+        driver: Arc::new(ended.drop_guard()),
     })
 }
 
@@ -123,6 +134,38 @@ fn require_tls(outbound: &Outbound, address: &DatabaseAddress) -> Result<(), Cli
     } else {
         Err(ClientDbError::TlsRequired)
     }
+}
+
+/// A connection through the door on which encryption is settled.
+async fn open(
+    outbound: &Outbound,
+    address: &DatabaseAddress,
+    until: Instant,
+    within: Duration,
+) -> Result<Transport, ClientDbError> {
+    require_tls(outbound, address)?;
+    let (host, port) = (address.host(), address.port());
+    let left = until.saturating_duration_since(Instant::now());
+    let opened = if address.is_operators() {
+        outbound.connect_to_operators_host(host, port, left).await
+    } else {
+        outbound.connect(host, port, left).await
+    };
+    let stream = opened.map_err(ClientDbError::Unreachable)?;
+    timeout_at(until, negotiate(stream, address))
+        .await
+        .map_err(|_| ClientDbError::Timeout(within))?
+}
+
+/// Reads along with `bytes` in steps of `step`.
+#[cfg(fuzzing)]
+pub(crate) fn follow(bytes: &[u8], step: usize) -> Result<bool, WireViolation> {
+    let budget = Budget::default();
+    let mut reader = reader::MessageReader::default();
+    for piece in bytes.chunks(step) {
+        reader.follow(piece, &budget)?;
+    }
+    Ok(reader.signed_in)
 }
 
 fn config(address: &DatabaseAddress) -> Config {

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{guard::WireViolation, tls};
+use super::{budget::WireViolation, tls};
 use crate::{
     address::{DatabaseAddress, TlsMode},
     error::{ClientDbError, TlsFault},
@@ -35,8 +35,10 @@ impl Transport {
     pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self, Self::Encrypted(_))
     }
+}
 
-    pub(crate) fn channel_binding(&self) -> ChannelBinding {
+impl TlsStream for Transport {
+    fn channel_binding(&self) -> ChannelBinding {
         match self {
             Self::Plain(_) => ChannelBinding::none(),
             Self::Encrypted(stream) => stream.channel_binding(),

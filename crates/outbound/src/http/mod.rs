@@ -101,6 +101,16 @@ impl Outbound {
         }
     }
 
+    /// The judge of URLs, for the fuzz target.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::request`].
+    #[cfg(fuzzing)]
+    pub fn judge(&self, url: &Url) -> Result<u16, OutboundError> {
+        self.judge_url(url)
+    }
+
     fn http_client(&self, port: u16) -> Result<reqwest::Client, OutboundError> {
         let inner = &self.inner;
         inner.http.on_port(port, &inner.policy, &inner.resolver)
