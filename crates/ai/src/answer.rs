@@ -10,32 +10,87 @@ use futures_util::Stream;
 use stoa_domain::FinishReason;
 
 use crate::error::AiError;
+use crate::tools::ToolCall;
 use crate::transport::{Incoming, Step};
 
-/// What an answer says next. Text first, in pieces; then usage, if the provider reports it; then
-/// how it finished, exactly once and last.
+/// What an answer says next. Text and calls first, in pieces; then usage, if the provider reports
+/// it; then how it finished, exactly once and last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerEvent {
     /// More of the answer, never empty.
     Text(String),
-    /// What the answer took. A provider that does not say so sends none; 0 means 0.
-    Usage {
-        /// Tokens read.
-        input_tokens: u64,
-        /// Tokens written.
-        output_tokens: u64,
+    /// The model begins to ask for a tool. Several calls may be written at once.
+    ToolCallStart {
+        /// Which call of this answer, from 0.
+        index: usize,
+        /// Its id.
+        id: String,
+        /// The tool's name.
+        name: String,
     },
+    /// More of a call's arguments, never empty. For people to look at: only the whole is JSON.
+    ToolCallArguments {
+        /// Which call of this answer.
+        index: usize,
+        /// The next piece.
+        text: String,
+    },
+    /// A call is whole.
+    ToolCall {
+        /// Which call of this answer.
+        index: usize,
+        /// The call.
+        call: ToolCall,
+    },
+    /// What the answer took. A provider that does not say so sends none; 0 means 0.
+    Usage(Usage),
     /// The answer is complete.
-    Finish(FinishReason),
+    Finish(Ending),
 }
 
-/// What an answer took.
+/// Why a complete answer ended, in the words of every format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The model was done.
+    Stop,
+    /// It reached its output limit, or ours; a tool call may be cut.
+    Length,
+    /// The provider withheld the rest.
+    ContentFilter,
+    /// It waits for the results of its tool calls.
+    ToolCalls,
+}
+
+impl Ending {
+    /// Several providers say that the model was done where it waits for tools.
+    pub(crate) const fn with_calls(self, calls: bool) -> Self {
+        match self {
+            Self::Stop if calls => Self::ToolCalls,
+            other => other,
+        }
+    }
+
+    /// The contract's word, which has none for tool calls: whoever runs tools goes on, and to
+    /// whoever does not, the model was done.
+    #[must_use]
+    pub const fn finish_reason(self) -> FinishReason {
+        match self {
+            Self::Stop | Self::ToolCalls => FinishReason::Stop,
+            Self::Length => FinishReason::Length,
+            Self::ContentFilter => FinishReason::ContentFilter,
+        }
+    }
+}
+
+/// What an answer took, in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Tokens read.
+    /// Read, from the provider's cache or not.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// Written, thoughts included.
     pub output_tokens: u64,
+    /// How many of those read came from the provider's cache, if it says.
+    pub cached_input_tokens: Option<u64>,
 }
 
 /// An answer that came whole.
@@ -43,10 +98,12 @@ pub struct Usage {
 pub struct Completion {
     /// What was said.
     pub text: String,
+    /// The tools that were asked for.
+    pub tool_calls: Vec<ToolCall>,
     /// What it took, if the provider says.
     pub usage: Option<Usage>,
     /// How it finished.
-    pub finish_reason: FinishReason,
+    pub ending: Ending,
     /// The provider's own word for that.
     pub raw_finish_reason: Option<String>,
     /// The model that answered, by the provider's account.
@@ -80,11 +137,25 @@ impl AnswerStream {
     /// An answer that came whole though it was asked for in pieces.
     pub(crate) fn whole(completion: Completion) -> Self {
         let text = (!completion.text.is_empty()).then_some(AnswerEvent::Text(completion.text));
-        let mut stream = Self::of(text);
+        let calls = completion.tool_calls.into_iter().enumerate();
+        let calls = calls.flat_map(|(index, call)| {
+            let start = AnswerEvent::ToolCallStart {
+                index,
+                id: call.id.clone(),
+                name: call.name.clone(),
+            };
+            let arguments = (!call.arguments.is_empty()).then(|| AnswerEvent::ToolCallArguments {
+                index,
+                text: call.arguments.clone(),
+            });
+            let whole = AnswerEvent::ToolCall { index, call };
+            [Some(start), arguments, Some(whole)].into_iter().flatten()
+        });
+        let mut stream = Self::of(text.into_iter().chain(calls));
         stream.model = completion.model;
         stream.finish(
             completion.usage,
-            completion.finish_reason,
+            completion.ending,
             completion.raw_finish_reason,
         );
         stream
@@ -128,9 +199,9 @@ impl AnswerStream {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Step::More) => {}
                 Poll::Ready(Step::Model(model)) => self.model = Some(model),
-                Poll::Ready(Step::Complete { usage, reason, raw }) => {
+                Poll::Ready(Step::Complete { usage, ending, raw }) => {
                     self.incoming = None;
-                    self.finish(usage, reason, raw);
+                    self.finish(usage, ending, raw);
                 }
                 Poll::Ready(Step::Failed(error)) => {
                     self.incoming = None;
@@ -141,12 +212,9 @@ impl AnswerStream {
         Poll::Ready(())
     }
 
-    fn finish(&mut self, usage: Option<Usage>, reason: FinishReason, raw: Option<String>) {
-        self.ready.extend(usage.map(|it| AnswerEvent::Usage {
-            input_tokens: it.input_tokens,
-            output_tokens: it.output_tokens,
-        }));
-        self.ready.push_back(AnswerEvent::Finish(reason));
+    fn finish(&mut self, usage: Option<Usage>, ending: Ending, raw: Option<String>) {
+        self.ready.extend(usage.map(AnswerEvent::Usage));
+        self.ready.push_back(AnswerEvent::Finish(ending));
         self.raw_finish_reason = raw;
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::{AnswerStream, Completion};
+use crate::breaker::Breakers;
 use crate::error::{AiError, AiErrorCode};
 use crate::limits::Limits;
 use crate::provider::Profile;
@@ -22,6 +23,7 @@ const MOST_AMENDMENTS: usize = 2;
 pub struct Ai {
     outbound: Outbound,
     limits: Arc<Limits>,
+    breakers: Arc<Breakers>,
 }
 
 /// A reply to one of our calls, and the format that it is in.
@@ -43,17 +45,32 @@ impl Ai {
         Self {
             outbound,
             limits: Arc::new(limits),
+            breakers: Arc::default(),
         }
     }
 
     /// Asks for an answer as it is written, and waits for its first event: what fails before
-    /// that fails here, and another configuration can be asked instead.
+    /// that fails here, and another configuration can be asked instead. What has failed again and
+    /// again is not asked for a while, and fails at once with what failed last.
     ///
     /// # Errors
     ///
     /// Every [`AiErrorCode`]. `Unsupported` for `passages`, which is no network call: see
     /// [`crate::passages`].
     pub async fn stream(
+        &self,
+        endpoint: &Endpoint,
+        request: &ChatRequest,
+    ) -> Result<AnswerStream, AiError> {
+        let permit = self
+            .breakers
+            .enter(endpoint, &request.model, Instant::now())?;
+        let opened = self.open(endpoint, request).await;
+        permit.settle(opened.as_ref().err(), Instant::now());
+        opened
+    }
+
+    async fn open(
         &self,
         endpoint: &Endpoint,
         request: &ChatRequest,
@@ -71,18 +88,21 @@ impl Ai {
             let body =
                 transport::read_whole(reply.response, self.limits.reply_bytes, deadline).await?;
             return self
-                .bounded(reply.wire.completion(&body)?)
+                .completion(reply.wire, &body, endpoint, request)
                 .map(AnswerStream::whole);
         }
         if transport::is_of_type(&reply.response, "text/html") {
             return Err(AiError::protocol("the reply is a web page"));
         }
         let limits = Arc::clone(&self.limits);
-        let incoming = Incoming::new(reply.wire, limits, reply.response, started);
+        let (key, first_call) = (endpoint.api_key.clone(), request.earlier_calls());
+        let incoming = Incoming::new(reply, limits, key, started, first_call);
         AnswerStream::begin(incoming).await
     }
 
-    /// Asks for a whole answer, within [`Limits::single_reply`].
+    /// Asks for a whole answer, within [`Limits::single_reply`]. It is asked for whatever failed
+    /// before, since this is also how a configuration is tried; success ends the rest of one that
+    /// failed.
     ///
     /// # Errors
     ///
@@ -100,7 +120,9 @@ impl Ai {
             })
             .await?;
         let body = transport::read_whole(reply.response, self.limits.reply_bytes, deadline).await?;
-        self.bounded(reply.wire.completion(&body)?)
+        let completion = self.completion(reply.wire, &body, endpoint, request)?;
+        self.breakers.succeeded(endpoint, &request.model);
+        Ok(completion)
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -121,13 +143,7 @@ impl Ai {
         let mut amendments = 0;
         loop {
             let call = encode(wire, &base)?;
-            let sent = transport::send(
-                &self.outbound,
-                &self.limits,
-                (wire, endpoint),
-                call,
-                deadline,
-            );
+            let sent = transport::send(&self.outbound, &self.limits, endpoint, call, deadline);
             let error = match sent.await {
                 Ok(response) => return Ok(Reply { wire, response }),
                 Err(error) => error,
@@ -153,15 +169,16 @@ impl Ai {
         }
     }
 
-    /// Holds an answer that came whole to the bound of one that is streamed.
-    fn bounded(&self, mut completion: Completion) -> Result<Completion, AiError> {
-        if completion.text.len() > self.limits.answer_bytes {
-            let end = completion
-                .text
-                .floor_char_boundary(self.limits.answer_bytes);
-            completion.text.truncate(end);
-            completion.finish_reason = stoa_domain::FinishReason::Length;
-        }
-        Ok(completion)
+    fn completion(
+        &self,
+        wire: Wire,
+        body: &[u8],
+        endpoint: &Endpoint,
+        request: &ChatRequest,
+    ) -> Result<Completion, AiError> {
+        let parts = wire
+            .decode_whole(body)
+            .map_err(|error| error.without_key(endpoint.api_key.as_ref()))?;
+        Completion::of(parts, &self.limits, request.earlier_calls())
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use stoa_domain::Provider;
+
+use crate::redact;
 
 /// A failed call, or an answer that broke.
 ///
@@ -17,6 +20,8 @@ pub struct AiError {
     code: AiErrorCode,
     detail: String,
     provider_message: Option<String>,
+    /// The wait of a failure that is no rate limit.
+    wait: Option<Duration>,
 }
 
 /// What went wrong.
@@ -105,6 +110,7 @@ impl AiError {
             code,
             detail: detail.into(),
             provider_message: None,
+            wait: None,
         }
     }
 
@@ -122,6 +128,35 @@ impl AiError {
     /// Adds what the provider said; the caller has bounded it and taken keys out.
     pub(crate) fn with_provider_message(mut self, message: Option<String>) -> Self {
         self.provider_message = message;
+        self
+    }
+
+    /// Adds how long the provider asks to wait.
+    pub(crate) fn with_wait(mut self, wait: Option<Duration>) -> Self {
+        match &mut self.code {
+            AiErrorCode::RateLimited { retry_after } => *retry_after = wait.or(*retry_after),
+            _ => self.wait = wait,
+        }
+        self
+    }
+
+    /// This failure again, of a call that was not made since there were so many in a row.
+    pub(crate) fn resting(&self, failures: u32, left: Option<Duration>) -> Self {
+        let detail = format!(
+            "not asked after {failures} failures, the last: {}",
+            self.detail
+        );
+        Self {
+            detail,
+            ..self.clone()
+        }
+        .with_wait(left)
+    }
+
+    /// Takes `key` out of what the provider said.
+    pub(crate) fn without_key(mut self, key: Option<&SecretString>) -> Self {
+        let said = self.provider_message.take();
+        self.provider_message = said.and_then(|it| redact::message(&it, key));
         self
     }
 
@@ -149,7 +184,7 @@ impl AiError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self.code {
             AiErrorCode::RateLimited { retry_after } => retry_after,
-            _ => None,
+            _ => self.wait,
         }
     }
 
@@ -168,7 +203,10 @@ impl AiError {
 
     /// Whether the client's next configuration should be asked, if nothing has been said yet.
     ///
-    /// Everything but a content filter's refusal: looking for a laxer model is not ours to do.
+    /// Everything but a content filter's refusal: looking for a laxer model is not ours to do. A
+    /// bad key is among them: whoever configured a second provider wants an answer from it, and
+    /// the bad key is not hidden by that, since it is logged with its configuration and fails the
+    /// configuration's test. So is a conversation that is too long, which another model may read.
     #[must_use]
     pub fn falls_through(&self) -> bool {
         self.code != AiErrorCode::ContentFiltered

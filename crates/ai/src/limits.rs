@@ -19,6 +19,9 @@ pub struct Limits {
     pub after_finish: Duration,
     /// Bytes of text in an answer; more is cut off, as if the model had reached its own limit.
     pub answer_bytes: usize,
+    /// Bytes of arguments in all tool calls of an answer; more is an error, since half a call is
+    /// none.
+    pub call_bytes: usize,
     /// Bytes of one line of an event stream.
     pub line_bytes: usize,
     /// Bytes of all data lines of one event.
@@ -38,6 +41,7 @@ impl Default for Limits {
             single_reply: Duration::from_secs(60),
             after_finish: Duration::from_secs(5),
             answer_bytes: 1 << 20,
+            call_bytes: 256 << 10,
             line_bytes: 256 << 10,
             event_bytes: 1 << 20,
             reply_bytes: 16 << 20,

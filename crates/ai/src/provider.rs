@@ -6,7 +6,7 @@ use url::Url;
 use crate::error::{AiError, AiErrorCode};
 use crate::request::Endpoint;
 use crate::wire::Wire;
-use crate::wire::openai_chat::{Dialect, OutputLimit};
+use crate::wire::openai_chat::{Addresses, Dialect, OutputLimit, ToolWords};
 
 /// What is known of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,11 @@ pub(crate) struct Profile {
 const COMMON: Dialect = Dialect {
     output_limit: OutputLimit::MaxTokens,
     asks_for_usage: true,
+    addresses: Addresses::Openai,
+    tools: ToolWords::Openai,
 };
 
-/// The profile of `provider`, or `None` where it is not spoken yet.
+/// The profile of `provider`; `None` for the one that is no network call.
 ///
 /// The addresses are those of the providers' API references. Adding a provider of a format that is
 /// here is a row; adding a format is a file in `wire` and a variant of [`Wire`].
@@ -54,6 +56,7 @@ pub(crate) fn profile(provider: Provider) -> Option<Profile> {
             Some("https://api.mistral.ai/v1"),
             Dialect {
                 asks_for_usage: false,
+                tools: ToolWords::Mistral,
                 ..COMMON
             },
             true,
@@ -62,7 +65,27 @@ pub(crate) fn profile(provider: Provider) -> Option<Profile> {
         Provider::Groq => row(Some("https://api.groq.com/openai/v1"), COMMON, false),
         Provider::Deepseek => row(Some("https://api.deepseek.com"), COMMON, false),
         Provider::Xai => row(Some("https://api.x.ai/v1"), COMMON, false),
-        Provider::Anthropic | Provider::Gemini | Provider::AzureOpenai | Provider::Passages => None,
+        // Every resource has an address of its own.
+        Provider::AzureOpenai => row(
+            None,
+            Dialect {
+                output_limit: OutputLimit::MaxCompletionTokens,
+                addresses: Addresses::Azure,
+                ..COMMON
+            },
+            true,
+        ),
+        Provider::Anthropic => Some(Profile {
+            base_url: Some("https://api.anthropic.com/v1"),
+            wire: Wire::Anthropic,
+            embeddings: false,
+        }),
+        Provider::Gemini => Some(Profile {
+            base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+            wire: Wire::Gemini,
+            embeddings: true,
+        }),
+        Provider::Passages => None,
     }
 }
 
@@ -103,12 +126,13 @@ fn checked(url: Url) -> Result<Url, AiError> {
 }
 
 /// `base` with `path` appended as the official client libraries do it, and made forgiving: no
-/// double slash, and a base that already ends in the path of chat completions is understood.
+/// double slash, and a base that already ends in the path of a call for an answer is understood.
 pub(crate) fn join(base: &Url, path: &[&str]) -> Url {
     let mut url = base.clone();
     let trimmed = url.path().trim_end_matches('/').to_owned();
-    let trimmed = trimmed
-        .strip_suffix("/chat/completions")
+    let trimmed = ["/chat/completions", "/messages"]
+        .iter()
+        .find_map(|call| trimmed.strip_suffix(call))
         .unwrap_or(&trimmed);
     url.set_path(trimmed);
     url.set_fragment(None);
@@ -171,11 +195,7 @@ mod tests {
                 Some(address) => assert!(Url::parse(address).is_ok(), "{address}"),
                 None => assert!(matches!(
                     provider,
-                    Provider::OpenaiCompatible
-                        | Provider::Anthropic
-                        | Provider::Gemini
-                        | Provider::AzureOpenai
-                        | Provider::Passages
+                    Provider::OpenaiCompatible | Provider::AzureOpenai | Provider::Passages
                 )),
             }
         }

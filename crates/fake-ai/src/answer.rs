@@ -1,6 +1,6 @@
 //! What the fake says: a function of the request alone.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::behaviour::Behaviour;
 
@@ -19,10 +19,20 @@ pub(crate) struct Answer {
     words: Vec<String>,
     length: usize,
     pub(crate) prompt_tokens: usize,
+    /// The tools that it asks for.
+    pub(crate) calls: Vec<FakeCall>,
+}
+
+/// A call of a tool.
+#[derive(Debug)]
+pub(crate) struct FakeCall {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) arguments: String,
 }
 
 impl Answer {
-    /// The answer to `request`.
+    /// The answer to `request`, which is in OpenAI's words whoever asked.
     pub(crate) fn to(request: &Value, behaviour: &Behaviour) -> Self {
         let mut text = match &behaviour.text {
             Some(text) => text.clone(),
@@ -45,6 +55,7 @@ impl Answer {
             None => text.split_inclusive(' ').map(str::to_owned).collect(),
         };
         Self {
+            calls: calls(request, behaviour),
             length: behaviour.tokens.unwrap_or(words.len()),
             words,
             prompt_tokens: messages(request)
@@ -71,13 +82,47 @@ impl Answer {
     }
 }
 
-/// Repeats the question and quotes the numbered passages of the system prompt.
-fn compose(request: &Value) -> String {
-    let question = messages(request)
+/// As many calls as are wanted of the tools that are offered, in turn; none once there is a result.
+fn calls(request: &Value, behaviour: &Behaviour) -> Vec<FakeCall> {
+    let names: Vec<&str> = request["tools"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let has_result = messages(request).any(|(role, _)| role == "tool");
+    if names.is_empty() || has_result {
+        return Vec::new();
+    }
+    let filler = "x".repeat(behaviour.call_bytes.unwrap_or_default());
+    (0..behaviour.calls)
+        .map(|index| FakeCall {
+            id: format!("fake{index:05}"),
+            name: names[index % names.len()].to_owned(),
+            arguments: match behaviour.bad_call {
+                true => "{\"query\": ".to_owned(),
+                false => {
+                    json!({"query": question(request), "number": index, "more": filler}).to_string()
+                }
+            },
+        })
+        .collect()
+}
+
+fn question(request: &Value) -> &str {
+    messages(request)
         .filter(|(role, _)| *role == "user")
         .last()
-        .map_or("", |(_, content)| content);
-    let mut text = format!("You asked: {question}");
+        .map_or("", |(_, content)| content)
+}
+
+/// Repeats what the last tool gave, or the question, and quotes the numbered passages of the system prompt.
+fn compose(request: &Value) -> String {
+    let result = messages(request).filter(|(role, _)| *role == "tool").last();
+    let mut text = match result {
+        Some((_, result)) => format!("The tool said: {result}"),
+        None => format!("You asked: {}", question(request)),
+    };
     let system = messages(request).filter(|(role, _)| matches!(*role, "system" | "developer"));
     for (number, passage) in system.flat_map(|(_, it)| passages(it)).take(QUOTED) {
         text.push_str(&format!(" According to [{number}]: {passage}."));

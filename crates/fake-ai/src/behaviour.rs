@@ -31,6 +31,9 @@ use crate::failure::Failure;
 /// | `comments` | sends a comment before every event, and every 50 ms while it hangs |
 /// | `no_done`, `no_finish`, `no_usage` | leaves this out |
 /// | `stay_open` | keeps the connection after the last event |
+/// | `calls=N` | asks for N tool calls after its text, where tools are offered and there is no result yet |
+/// | `bad_call` | the arguments of its calls are no JSON |
+/// | `call_bytes=N` | arguments of at least this size |
 /// | `reasoning=N` | thinks for N tokens first |
 /// | `huge=BYTES` | one token of this size |
 /// | `finish=WORD` | the reason of finishing |
@@ -62,6 +65,9 @@ pub struct Behaviour {
     pub(crate) no_usage: bool,
     pub(crate) stay_open: bool,
     pub(crate) reasoning: usize,
+    pub(crate) calls: usize,
+    pub(crate) bad_call: bool,
+    pub(crate) call_bytes: Option<usize>,
     pub(crate) huge: Option<usize>,
     pub(crate) finish: Option<String>,
     pub(crate) garbage: bool,
@@ -161,6 +167,8 @@ impl Behaviour {
             "bad_json_after" => self.fault = Some((number()?, Fault::BadJson)),
             "write" => self.write = Some(number().filter(|it| *it > 0)?),
             "reasoning" => self.reasoning = number()?,
+            "calls" => self.calls = number()?,
+            "call_bytes" => self.call_bytes = Some(number()?),
             "huge" => self.huge = Some(number()?),
             "finish" => self.finish = Some(value.to_owned()),
             "dims" => self.dims = Some(number().filter(|it| (1..=4096).contains(it))?),
@@ -174,6 +182,7 @@ impl Behaviour {
     fn flag(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "hang" => &mut self.hang,
+            "bad_call" => &mut self.bad_call,
             "cut_utf8" => &mut self.cut_utf8,
             "split_utf8" => &mut self.split_utf8,
             "comments" => &mut self.comments,

@@ -9,21 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::answer::Answer;
 use crate::behaviour::{Behaviour, Fault, LineEnd};
-use crate::chat::usage;
-use crate::failure::Failure;
+use crate::format::{Format, Frame, Script};
 use crate::record::Watch;
 use crate::server::Admitted;
-
-/// The same for all answers: the fake is deterministic.
-pub(crate) const ID: &str = "chatcmpl-fake";
-/// A time that is no time.
-pub(crate) const CREATED: u64 = 1_700_000_000;
 
 /// How long a written piece is given to leave before the connection is cut.
 const BEFORE_CUT: Duration = Duration::from_millis(20);
@@ -50,8 +44,8 @@ enum Stage {
     Head,
     Reasoning(usize),
     Token(usize),
+    Call(usize),
     Finish,
-    Usage,
     Done,
     Over,
 }
@@ -60,10 +54,8 @@ enum Stage {
 pub(crate) struct AnswerBody {
     behaviour: Behaviour,
     answer: Answer,
-    wants_usage: bool,
+    script: Script,
     watch: Watch,
-    /// What stands before the delta in every chunk.
-    opening: String,
     acts: VecDeque<Act>,
     stage: Stage,
     first_token: Instant,
@@ -73,7 +65,12 @@ pub(crate) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(crate) fn new(admitted: Admitted, answer: Answer, end: CancellationToken) -> Self {
+    pub(crate) fn new(
+        format: Format,
+        admitted: Admitted,
+        answer: Answer,
+        end: CancellationToken,
+    ) -> Self {
         let Admitted {
             behaviour,
             request,
@@ -81,14 +78,17 @@ impl AnswerBody {
             watch,
         } = admitted;
         let first_token = Instant::now() + behaviour.delay;
+        // OpenAI's tells it only to those who ask.
+        let wants_usage = matches!(format, Format::Anthropic | Format::Gemini)
+            || request["stream_options"]["include_usage"] == Value::Bool(true);
         Self {
             answer,
-            wants_usage: request["stream_options"]["include_usage"] == Value::Bool(true),
+            script: Script {
+                format,
+                model,
+                usage: wants_usage && !behaviour.no_usage,
+            },
             watch,
-            opening: format!(
-                r#"{{"id":"{ID}","object":"chat.completion.chunk","created":{CREATED},"model":{}"#,
-                Value::String(model)
-            ),
             acts: VecDeque::new(),
             stage: Stage::Head,
             first_token,
@@ -101,32 +101,25 @@ impl AnswerBody {
 
     /// Decides what comes next, of which there is always something until the end.
     fn plan(&mut self) {
-        let (next, data) = match self.stage {
-            Stage::Head => {
-                let delta = json!({"role": "assistant", "content": ""});
-                (Stage::Reasoning(0), Some(self.chunk(&delta, None)))
-            }
+        let (next, frames) = match self.stage {
+            Stage::Head => (Stage::Reasoning(0), self.script.head(&self.answer)),
             Stage::Reasoning(index) if index < self.behaviour.reasoning => {
                 self.pace(index);
-                let delta = json!({"content": null, "reasoning_content": "hm "});
-                (Stage::Reasoning(index + 1), Some(self.chunk(&delta, None)))
+                (Stage::Reasoning(index + 1), vec![self.script.thought()])
             }
-            Stage::Reasoning(_) => (Stage::Token(0), None),
+            Stage::Reasoning(_) => (Stage::Token(0), Vec::new()),
             Stage::Token(index) => self.token(index),
-            Stage::Finish if self.behaviour.no_finish => (Stage::Usage, None),
+            Stage::Call(index) => match self.answer.calls.get(index) {
+                Some(call) => (Stage::Call(index + 1), self.script.call(index, call)),
+                None => (Stage::Finish, Vec::new()),
+            },
             Stage::Finish => {
-                let reason = self.behaviour.finish.as_deref().unwrap_or("stop");
-                (Stage::Usage, Some(self.chunk(&json!({}), Some(reason))))
-            }
-            Stage::Usage if self.behaviour.no_usage || !self.wants_usage => (Stage::Done, None),
-            Stage::Usage => {
-                let usage = usage(&self.answer);
-                let data = format!(r#"{},"choices":[],"usage":{usage}}}"#, self.opening);
-                (Stage::Done, Some(data))
+                let frames = self.script.finish(&self.answer, &self.behaviour);
+                (Stage::Done, frames)
             }
             Stage::Done => {
-                let done = (!self.behaviour.no_done).then(|| "[DONE]".to_owned());
-                (Stage::Over, done)
+                let done = self.script.done().filter(|_| !self.behaviour.no_done);
+                (Stage::Over, done.into_iter().collect())
             }
             Stage::Over => {
                 let last = if self.behaviour.stay_open {
@@ -139,47 +132,38 @@ impl AnswerBody {
             }
         };
         self.stage = next;
-        if let Some(data) = data {
-            self.write(&data);
+        for frame in frames {
+            self.write(&frame);
         }
     }
 
-    fn token(&mut self, index: usize) -> (Stage, Option<String>) {
+    fn token(&mut self, index: usize) -> (Stage, Vec<Frame>) {
         if let Some((_, fault)) = self.behaviour.fault.filter(|(after, _)| *after == index) {
-            return (Stage::Over, self.fault(fault));
+            return (Stage::Over, self.fault(fault).into_iter().collect());
         }
         if index == self.answer.len() {
-            return (Stage::Finish, None);
+            return (Stage::Call(0), Vec::new());
         }
         self.pace(self.behaviour.reasoning + index);
         self.acts.push_back(Act::Count);
-        let text = Value::String(self.answer.token(index).to_owned());
-        let delta = format!(
-            r#"{},"choices":[{{"index":0,"delta":{{"content":{text}}},"finish_reason":null}}]}}"#,
-            self.opening
-        );
-        (Stage::Token(index + 1), Some(delta))
+        let frame = self.script.token(self.answer.token(index));
+        (Stage::Token(index + 1), vec![frame])
     }
 
-    fn fault(&mut self, fault: Fault) -> Option<String> {
+    fn fault(&mut self, fault: Fault) -> Option<Frame> {
         match fault {
             Fault::Hang => self.acts.push_back(Act::Hang),
             Fault::Drop => self.cut(),
             Fault::End => self.acts.push_back(Act::End),
-            Fault::Error => {
-                return Some(json!({"error": Failure::Status(500).error(None)}).to_string());
+            Fault::Error => return Some(self.script.failure()),
+            Fault::BadJson => {
+                return Some(Frame {
+                    name: None,
+                    data: "{\"choices\": [".to_owned(),
+                });
             }
-            Fault::BadJson => return Some("{\"choices\": [".to_owned()),
         }
         None
-    }
-
-    fn chunk(&self, delta: &Value, finish: Option<&str>) -> String {
-        let finish = json!(finish);
-        format!(
-            r#"{},"choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#,
-            self.opening
-        )
     }
 
     /// Waits until the token at `index` is due.
@@ -194,7 +178,7 @@ impl AnswerBody {
     }
 
     /// Writes an event, in the pieces and with the line ends that were asked for.
-    fn write(&mut self, data: &str) {
+    fn write(&mut self, Frame { name, data }: &Frame) {
         let end = match self.behaviour.line_end {
             LineEnd::Lf => "\n",
             LineEnd::CrLf => "\r\n",
@@ -205,6 +189,11 @@ impl AnswerBody {
             event.push_str(": keep-alive");
             event.push_str(end);
             event.push_str(end);
+        }
+        if let Some(name) = name {
+            for part in ["event: ", name, end] {
+                event.push_str(part);
+            }
         }
         for part in ["data: ", data, end, end] {
             event.push_str(part);

@@ -1,32 +1,110 @@
-//! `POST /v1/chat/completions`.
+//! Requests for answers, by whichever path.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
-use serde_json::{Value, json};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::body::{AnswerBody, CREATED, ID};
+use crate::body::AnswerBody;
+use crate::embeddings;
 use crate::failure::bad_request;
-use crate::server::{Admitted, Shared};
+use crate::format::Format;
+use crate::server::{Admitted, Asked, Shared};
 
 /// The fields that a strict server knows.
-const KNOWN: &[&str] = &["model", "messages", "temperature", "max_tokens", "stream"];
+const KNOWN: &[&str] = &[
+    "model",
+    "messages",
+    "temperature",
+    "max_tokens",
+    "stream",
+    "tools",
+    "tool_choice",
+];
 
 /// Bytes that are neither text nor an event stream.
 const GARBAGE: &[u8] = b"\xff\xfe\x00\x01 {]} \x80 data: \xc3\x28\n\n\r\r\x00data\xf0\x9f";
 
-pub(crate) async fn completions(
+/// OpenAI's `POST /v1/chat/completions`.
+pub(crate) async fn openai(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let admitted = match shared.admit("/v1/chat/completions", &headers, &body).await {
+    let asked = Asked::new(Format::Openai, "/v1/chat/completions", headers, body);
+    answer(&shared, asked, None).await
+}
+
+/// Anthropic's `POST /v1/messages`.
+pub(crate) async fn anthropic(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let asked = Asked::new(Format::Anthropic, "/v1/messages", headers, body);
+    answer(&shared, asked, None).await
+}
+
+/// Azure's newer form, in which the model is the deployment.
+pub(crate) async fn azure(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let asked = Asked::new(Format::Azure, "/openai/v1/chat/completions", headers, body);
+    answer(&shared, asked, None).await
+}
+
+/// Azure's older form, with the deployment in the path.
+pub(crate) async fn azure_deployment(
+    State(shared): State<Arc<Shared>>,
+    Path(deployment): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = "/openai/deployments/{deployment}/chat/completions";
+    let asked = Asked::new(Format::Azure, path, headers, body).of_model(deployment);
+    answer(&shared, asked, None).await
+}
+
+/// Gemini's `POST /v1beta/models/{model}:{method}`.
+pub(crate) async fn gemini(
+    State(shared): State<Arc<Shared>>,
+    Path(called): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    // A model's name may have a colon of its own.
+    let Some((model, method)) = called.rsplit_once(':') else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let asked = |path| Asked::new(Format::Gemini, path, headers, body).of_model(model.to_owned());
+    match method {
+        "streamGenerateContent" => {
+            let asked = asked("/v1beta/models/{model}:streamGenerateContent");
+            answer(&shared, asked, Some(true)).await
+        }
+        "generateContent" => {
+            let asked = asked("/v1beta/models/{model}:generateContent");
+            answer(&shared, asked, Some(false)).await
+        }
+        "batchEmbedContents" => {
+            embeddings::gemini(&shared, asked("/v1beta/models/{model}:batchEmbedContents")).await
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// Answers. Whether it streams stands in the body, where the path does not say.
+async fn answer(shared: &Shared, asked: Asked, streams: Option<bool>) -> Response {
+    let (format, headers) = (asked.format, asked.headers.clone());
+    let admitted = match shared.admit(asked).await {
         Ok(admitted) => admitted,
         Err(response) => return *response,
     };
@@ -36,9 +114,9 @@ pub(crate) async fn completions(
         watch,
         ..
     } = &admitted;
-    if !request["messages"].is_array() {
+    if let Some(objection) = format.objection(&headers, request) {
         watch.served();
-        return bad_request("`messages` must be a list");
+        return bad_request(&objection);
     }
     if let Some(unknown) = unknown_field(request).filter(|_| behaviour.strict) {
         watch.served();
@@ -54,15 +132,15 @@ pub(crate) async fn completions(
         watch.served();
         return event_stream(Body::from(GARBAGE));
     }
-    let answer = Answer::to(request, behaviour);
-    let streams = request["stream"].as_bool().unwrap_or_default() && !behaviour.whole;
-    if streams {
-        let body = AnswerBody::new(admitted, answer, shared.end.clone());
+    let answer = Answer::to(&format.normal(request), behaviour);
+    let asked_to = streams.or(request["stream"].as_bool()).unwrap_or_default();
+    if asked_to && !behaviour.whole {
+        let body = AnswerBody::new(format, admitted, answer, shared.end.clone());
         return event_stream(Body::from_stream(body));
     }
     tokio::time::sleep(behaviour.delay).await;
     watch.served();
-    Json(whole(&admitted, &answer)).into_response()
+    Json(format.whole(&admitted.model, &answer, behaviour)).into_response()
 }
 
 fn unknown_field(request: &Value) -> Option<&str> {
@@ -77,33 +155,4 @@ fn event_stream(body: Body) -> Response {
     let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
-}
-
-fn whole(admitted: &Admitted, answer: &Answer) -> Value {
-    let finish = admitted.behaviour.finish.as_deref().unwrap_or("stop");
-    let mut reply = json!({
-        "id": ID,
-        "object": "chat.completion",
-        "created": CREATED,
-        "model": admitted.model,
-        "choices": [{
-            "index": 0,
-            "message": {"role": "assistant", "content": answer.whole()},
-            "finish_reason": finish,
-        }],
-    });
-    if !admitted.behaviour.no_usage {
-        reply["usage"] = usage(answer);
-    }
-    reply
-}
-
-/// What an answer took.
-pub(crate) fn usage(answer: &Answer) -> Value {
-    let (prompt, completion) = (answer.prompt_tokens, answer.len());
-    json!({
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    })
 }

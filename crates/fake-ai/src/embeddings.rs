@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::failure::bad_request;
-use crate::server::{Admitted, Shared};
+use crate::format::Format;
+use crate::server::{Admitted, Asked, Shared};
 
 /// The length of a vector where nobody says otherwise.
 const DIMENSIONS: usize = 256;
@@ -21,17 +22,45 @@ const COMMON: &[&str] = &[
     "in", "is", "it", "my", "of", "on", "or", "the", "to", "we", "what", "with", "you", "your",
 ];
 
-pub(crate) async fn embeddings(
+/// OpenAI's `POST /v1/embeddings`.
+pub(crate) async fn openai(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let asked = Asked::new(Format::Openai, "/v1/embeddings", headers, body);
+    openais(&shared, asked).await
+}
+
+/// Azure's newer form.
+pub(crate) async fn azure(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let asked = Asked::new(Format::Azure, "/openai/v1/embeddings", headers, body);
+    openais(&shared, asked).await
+}
+
+/// Azure's older form.
+pub(crate) async fn azure_deployment(
+    State(shared): State<Arc<Shared>>,
+    Path(deployment): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = "/openai/deployments/{deployment}/embeddings";
+    let asked = Asked::new(Format::Azure, path, headers, body).of_model(deployment);
+    openais(&shared, asked).await
+}
+
+async fn openais(shared: &Shared, asked: Asked) -> Response {
     let Admitted {
         behaviour,
         request,
         watch,
         ..
-    } = match shared.admit("/v1/embeddings", &headers, &body).await {
+    } = match shared.admit(asked).await {
         Ok(admitted) => admitted,
         Err(response) => return *response,
     };
@@ -64,6 +93,38 @@ pub(crate) async fn embeddings(
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
     Json(json!({"object": "list", "data": data, "model": request["model"], "usage": usage}))
         .into_response()
+}
+
+/// Gemini's `batchEmbedContents`, which has an order and no index.
+pub(crate) async fn gemini(shared: &Shared, asked: Asked) -> Response {
+    let Admitted {
+        behaviour,
+        request,
+        watch,
+        ..
+    } = match shared.admit(asked).await {
+        Ok(admitted) => admitted,
+        Err(response) => return *response,
+    };
+    tokio::time::sleep(behaviour.delay).await;
+    let Some(requests) = request["requests"].as_array() else {
+        return bad_request("`requests` must be a list");
+    };
+    let dimensions = behaviour.dims.unwrap_or(DIMENSIONS);
+    let text = |it: &Value| {
+        it["content"]["parts"][0]["text"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let mut embeddings: Vec<Value> = requests
+        .iter()
+        .map(|it| json!({"values": vector(&text(it).unwrap_or_default(), dimensions)}))
+        .collect();
+    if behaviour.short {
+        embeddings.pop();
+    }
+    watch.served();
+    Json(json!({"embeddings": embeddings})).into_response()
 }
 
 /// The vector of `text`, of length 1 unless the text has no word.

@@ -19,6 +19,8 @@ pub struct RequestRecord {
     pub path: &'static str,
     /// The `Authorization` header, whole.
     pub authorization: Option<String>,
+    /// The key, from the header of the format that was spoken.
+    pub key: Option<String>,
     /// The model asked for.
     pub model: String,
     /// The body.
@@ -52,6 +54,7 @@ struct Entry {
     number: u64,
     path: &'static str,
     authorization: Option<String>,
+    key: Option<String>,
     model: String,
     body: Value,
     tokens: AtomicUsize,
@@ -68,6 +71,7 @@ impl Records {
         &self,
         path: &'static str,
         authorization: Option<String>,
+        key: Option<String>,
         model: &str,
         body: Value,
     ) -> Watch {
@@ -75,6 +79,7 @@ impl Records {
             number: self.count.fetch_add(1, Ordering::SeqCst) + 1,
             path,
             authorization,
+            key,
             model: model.to_owned(),
             body,
             tokens: AtomicUsize::new(0),
@@ -114,6 +119,7 @@ impl Entry {
             number: self.number,
             path: self.path,
             authorization: self.authorization.clone(),
+            key: self.key.clone(),
             model: self.model.clone(),
             body: self.body.clone(),
             tokens_sent: tokens,

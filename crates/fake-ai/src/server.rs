@@ -21,6 +21,8 @@ use crate::behaviour::{Behaviour, BehaviourError};
 use crate::chat;
 use crate::embeddings;
 use crate::failure::{Failure, bad_request};
+use crate::format::Format;
+use crate::models;
 use crate::record::{Records, RequestRecord, Watch};
 
 /// The largest body that is taken.
@@ -44,6 +46,35 @@ pub(crate) struct Shared {
     failed: Mutex<HashMap<String, usize>>,
     records: Records,
     connections: AtomicU64,
+}
+
+/// A request as it comes.
+pub(crate) struct Asked {
+    pub(crate) format: Format,
+    path: &'static str,
+    pub(crate) headers: HeaderMap,
+    body: Bytes,
+    /// Where the path names it.
+    model: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn new(format: Format, path: &'static str, headers: HeaderMap, body: Bytes) -> Self {
+        Self {
+            format,
+            path,
+            headers,
+            body,
+            model: None,
+        }
+    }
+
+    pub(crate) fn of_model(self, model: String) -> Self {
+        Self {
+            model: Some(model),
+            ..self
+        }
+    }
 }
 
 /// A request that is to be answered.
@@ -94,10 +125,28 @@ impl FakeAi {
         })
     }
 
-    /// What to configure as the base URL.
+    /// What to configure as the base URL of OpenAI's format, and of Anthropic's.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.addr)
+    }
+
+    /// What to configure as the base URL of Gemini's format.
+    #[must_use]
+    pub fn gemini_url(&self) -> String {
+        format!("http://{}/v1beta", self.addr)
+    }
+
+    /// What to configure as the base URL of Azure's newer form.
+    #[must_use]
+    pub fn azure_url(&self) -> String {
+        format!("http://{}/openai/v1", self.addr)
+    }
+
+    /// What to configure as the base URL of Azure's older form, with deployments in the path.
+    #[must_use]
+    pub fn azure_deployments_url(&self) -> String {
+        format!("http://{}/openai?api-version=2024-10-21", self.addr)
     }
 
     /// How it behaves from now on, where neither header nor model says otherwise.
@@ -153,30 +202,35 @@ impl Shared {
     }
 
     /// Records a request and lets it fail or hang where it is to.
-    pub(crate) async fn admit(
-        &self,
-        path: &'static str,
-        headers: &HeaderMap,
-        body: &Bytes,
-    ) -> Result<Admitted, Box<Response>> {
+    pub(crate) async fn admit(&self, asked: Asked) -> Result<Admitted, Box<Response>> {
+        let Asked {
+            format,
+            path,
+            headers,
+            body,
+            model,
+        } = asked;
         let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
         let authorization = text(header::AUTHORIZATION.as_str());
+        let (key_header, before_key) = format.key_header();
+        let key = text(key_header).and_then(|it| it.strip_prefix(before_key));
         let refuse = |message: &str| Box::new(bad_request(message));
         let request: Value =
-            serde_json::from_slice(body).map_err(|_| refuse("the body is not JSON"))?;
-        let model = request["model"].as_str().unwrap_or_default().to_owned();
+            serde_json::from_slice(&body).map_err(|_| refuse("the body is not JSON"))?;
+        let model =
+            model.unwrap_or_else(|| request["model"].as_str().unwrap_or_default().to_owned());
         let watch = self.records.begin(
             path,
             authorization.map(str::to_owned),
+            key.map(str::to_owned),
             &model,
             request.clone(),
         );
         let behaviour = self.behaviour(text("x-fake"), &model);
         let behaviour = behaviour.map_err(|error| refuse(&error.to_string()))?;
-        let key = authorization.and_then(|it| it.strip_prefix("Bearer "));
         if behaviour.key.is_some() && behaviour.key.as_deref() != key {
             watch.served();
-            return Err(Box::new(Failure::Status(401).response(key, None)));
+            return Err(Box::new(Failure::Status(401).response(format, key, None)));
         }
         if behaviour.hang {
             self.end.cancelled().await;
@@ -190,7 +244,7 @@ impl Shared {
             tokio::time::sleep(behaviour.delay).await;
             watch.served();
             let retry_after = behaviour.retry_after.as_deref();
-            return Err(Box::new(failure.response(key, retry_after)));
+            return Err(Box::new(failure.response(format, key, retry_after)));
         }
         Ok(Admitted {
             behaviour,
@@ -222,18 +276,28 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat::completions))
-        .route("/v1/embeddings", post(embeddings::embeddings))
-        .route("/v1/models", get(models))
+        .route("/v1/chat/completions", post(chat::openai))
+        .route("/v1/messages", post(chat::anthropic))
+        .route("/v1/embeddings", post(embeddings::openai))
+        .route("/v1/models", get(models::openai_or_anthropic))
+        .route("/v1beta/models", get(models::gemini))
+        .route("/v1beta/models/{called}", post(chat::gemini))
+        .route("/openai/v1/chat/completions", post(chat::azure))
+        .route("/openai/v1/embeddings", post(embeddings::azure))
+        .route("/openai/v1/models", get(models::azure))
+        .route("/openai/models", get(models::azure))
+        .route(
+            "/openai/deployments/{deployment}/chat/completions",
+            post(chat::azure_deployment),
+        )
+        .route(
+            "/openai/deployments/{deployment}/embeddings",
+            post(embeddings::azure_deployment),
+        )
         .route("/_fake/requests", get(requests).delete(clear_requests))
         .route("/_fake/behaviour", put(set_behaviour))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(shared)
-}
-
-async fn models() -> Json<Value> {
-    let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": "fake"});
-    Json(json!({"object": "list", "data": [model("fake-chat"), model("fake-embedding")]}))
 }
 
 async fn requests(State(shared): State<Arc<Shared>>) -> Json<Value> {

@@ -6,10 +6,8 @@
 
 mod quote;
 
-use stoa_domain::FinishReason;
-
 use self::quote::Question;
-use crate::answer::{AnswerEvent, AnswerStream};
+use crate::answer::{AnswerEvent, AnswerStream, Ending};
 
 /// At most so many passages are quoted.
 const MOST_QUOTED: usize = 3;
@@ -55,7 +53,7 @@ pub fn answer(question: &str, passages: &[Passage], wording: &Wording) -> Answer
     let words = text
         .split_inclusive(' ')
         .map(|it| AnswerEvent::Text(it.to_owned()));
-    AnswerStream::of(words.chain([AnswerEvent::Finish(FinishReason::Stop)]))
+    AnswerStream::of(words.chain([AnswerEvent::Finish(Ending::Stop)]))
 }
 
 fn compose(question: &str, passages: &[Passage], wording: &Wording) -> String {
@@ -175,7 +173,7 @@ mod tests {
         while let Some(event) = stream.next().await {
             events.push(event.unwrap());
         }
-        assert_eq!(events.pop(), Some(AnswerEvent::Finish(FinishReason::Stop)));
+        assert_eq!(events.pop(), Some(AnswerEvent::Finish(Ending::Stop)));
         let text: String = events
             .iter()
             .map(|it| match it {

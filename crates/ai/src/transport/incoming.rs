@@ -8,16 +8,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use reqwest::Response;
-use stoa_domain::FinishReason;
+use secrecy::SecretString;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::broken;
-use crate::answer::{AnswerEvent, Usage};
+use super::calls::Calls;
+use crate::answer::{AnswerEvent, Ending, Usage};
+use crate::client::Reply;
 use crate::error::{AiError, AiErrorCode};
 use crate::limits::Limits;
 use crate::sse::{SseDecoder, SseEvent};
-use crate::wire::{Part, Wire};
+use crate::wire::{Part, UsagePart, Wire};
 
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
@@ -37,8 +38,11 @@ pub(crate) struct Incoming {
     due: Instant,
     seen_event: bool,
     text_bytes: usize,
-    usage: Option<Usage>,
-    finish: Option<(FinishReason, Option<String>)>,
+    calls: Calls,
+    usage: UsagePart,
+    finish: Option<(Ending, Option<String>)>,
+    /// Taken out of whatever the provider says went wrong.
+    key: Option<SecretString>,
 }
 
 /// What one step of reading led to.
@@ -50,7 +54,7 @@ pub(crate) enum Step {
     /// The answer is complete.
     Complete {
         usage: Option<Usage>,
-        reason: FinishReason,
+        ending: Ending,
         raw: Option<String>,
     },
     /// The answer broke.
@@ -58,16 +62,20 @@ pub(crate) enum Step {
 }
 
 impl Incoming {
-    /// Reads the body of `response`, to a request that was sent at `started`.
+    /// Reads the reply to a request that was sent at `started`. The first tool call without an id
+    /// gets the number `first_call`.
     pub(crate) fn new(
-        wire: Wire,
+        Reply { wire, response }: Reply,
         limits: Arc<Limits>,
-        response: Response,
+        key: Option<SecretString>,
         started: Instant,
+        first_call: usize,
     ) -> Self {
         let due = started + limits.first_token;
         Self {
             wire,
+            key,
+            calls: Calls::new(first_call, limits.call_bytes),
             decoder: SseDecoder::new(limits.line_bytes, limits.event_bytes),
             body: Box::pin(response.bytes_stream()),
             parts: VecDeque::new(),
@@ -78,7 +86,7 @@ impl Incoming {
             due,
             seen_event: false,
             text_bytes: 0,
-            usage: None,
+            usage: UsagePart::default(),
             finish: None,
             limits,
         }
@@ -98,7 +106,7 @@ impl Incoming {
         }
         // Bytes that keep coming must not hold off the deadline, so it is looked at before them.
         if Instant::now() >= self.due {
-            return Poll::Ready(self.overdue());
+            return Poll::Ready(self.overdue(ready));
         }
         match self.body.as_mut().poll_next(context) {
             Poll::Ready(Some(Ok(bytes))) => {
@@ -107,18 +115,22 @@ impl Incoming {
             }
             Poll::Ready(Some(Err(error))) => {
                 let error = broken(&error);
-                Poll::Ready(self.ended(error))
+                Poll::Ready(self.ended(error, ready))
             }
-            Poll::Ready(None) => Poll::Ready(self.closed()),
-            Poll::Pending => self.poll_alarm(context),
+            Poll::Ready(None) => Poll::Ready(self.closed(ready)),
+            Poll::Pending => self.poll_alarm(context, ready),
         }
     }
 
     /// Waits for the deadline. The alarm is set anew only when it rings, not with every token.
-    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+    fn poll_alarm(
+        &mut self,
+        context: &mut Context<'_>,
+        ready: &mut VecDeque<AnswerEvent>,
+    ) -> Poll<Step> {
         while self.alarm.as_mut().poll(context).is_ready() {
             if Instant::now() >= self.due {
-                return Poll::Ready(self.overdue());
+                return Poll::Ready(self.overdue(ready));
             }
             let due = self.due;
             self.alarm.as_mut().reset(due);
@@ -142,7 +154,7 @@ impl Incoming {
         for part in parts {
             self.add(part);
         }
-        decoded
+        decoded.map_err(|error| error.without_key(self.key.as_ref()))
     }
 
     /// Tokens that came together go on together: each step wakes whoever listens.
@@ -169,16 +181,22 @@ impl Incoming {
             Part::Model(model) => return Step::Model(model),
             Part::Progress => self.progressed(),
             Part::Text(text) => return self.take_text(text, ready),
-            Part::Usage(usage) => self.usage = Some(usage),
-            Part::Finish { reason, raw } => {
-                self.finish.get_or_insert((reason, raw));
+            Part::Call(call) => {
+                self.progressed();
+                if let Err(error) = self.calls.take(call, ready) {
+                    return Step::Failed(error);
+                }
+            }
+            Part::Usage(usage) => self.usage.merge(usage),
+            Part::Finish { ending, raw } => {
+                self.finish.get_or_insert((ending, raw));
                 self.due = Instant::now() + self.limits.after_finish;
                 self.alarm.as_mut().reset(self.due);
             }
             Part::End => {
                 // Looks once for the end of the body, so that the connection can be used again.
                 let _ = self.body.as_mut().poll_next(context);
-                return self.complete(FinishReason::Stop, None);
+                return self.complete(Ending::Stop, None, ready);
             }
         }
         Step::More
@@ -194,7 +212,7 @@ impl Incoming {
             ready.push_back(AnswerEvent::Text(text));
         }
         if cut {
-            return self.complete(FinishReason::Length, Some("answer_too_long"));
+            return self.complete(Ending::Length, Some("answer_too_long"), ready);
         }
         Step::More
     }
@@ -207,22 +225,23 @@ impl Incoming {
         }
     }
 
-    fn overdue(&mut self) -> Step {
+    fn overdue(&mut self, ready: &mut VecDeque<AnswerEvent>) -> Step {
         if self.finish.is_some() {
-            return self.complete(FinishReason::Stop, None);
+            return self.complete(Ending::Stop, None, ready);
         }
-        if self.started.elapsed() >= self.limits.answer && self.text_bytes > 0 {
-            return self.complete(FinishReason::Length, Some("answer_took_too_long"));
+        let silent = self.text_bytes == 0 && self.calls.is_empty();
+        if self.started.elapsed() >= self.limits.answer && !silent {
+            return self.complete(Ending::Length, Some("answer_took_too_long"), ready);
         }
-        let what = match self.text_bytes {
-            0 => "no first token",
-            _ => "no next token",
+        let what = match silent {
+            true => "no first token",
+            false => "no next token",
         };
         Step::Failed(AiError::new(AiErrorCode::Timeout, what))
     }
 
     /// The body came to its end without saying that the answer has.
-    fn closed(&mut self) -> Step {
+    fn closed(&mut self, ready: &mut VecDeque<AnswerEvent>) -> Step {
         if let Some(event) = self.decoder.remainder() {
             // An event that the end cut off is no more wrong than the cut itself.
             let _ = self.take_event(&event);
@@ -235,26 +254,32 @@ impl Incoming {
             ),
             false => AiError::protocol("the reply is no event stream"),
         };
-        self.ended(error)
+        self.ended(error, ready)
     }
 
     /// Nothing more will come: a fault, unless the model had finished.
-    fn ended(&mut self, error: AiError) -> Step {
+    fn ended(&mut self, error: AiError, ready: &mut VecDeque<AnswerEvent>) -> Step {
         match self.finish {
-            Some(_) => self.complete(FinishReason::Stop, None),
+            Some(_) => self.complete(Ending::Stop, None, ready),
             None => Step::Failed(error),
         }
     }
 
-    /// The end, with the model's reason or else with `reason`.
-    fn complete(&mut self, reason: FinishReason, raw: Option<&str>) -> Step {
-        let (reason, raw) = self
+    /// The end, with the model's ending or else with `ending`.
+    fn complete(
+        &mut self,
+        ending: Ending,
+        raw: Option<&str>,
+        ready: &mut VecDeque<AnswerEvent>,
+    ) -> Step {
+        let (ending, raw) = self
             .finish
             .take()
-            .unwrap_or_else(|| (reason, raw.map(str::to_owned)));
+            .unwrap_or_else(|| (ending, raw.map(str::to_owned)));
+        self.calls.close(ready);
         Step::Complete {
-            usage: self.usage,
-            reason,
+            usage: self.usage.counted(),
+            ending: ending.with_calls(!self.calls.is_empty()),
             raw,
         }
     }

@@ -1,5 +1,6 @@
 //! Sending requests and reading replies: deadlines, bounds, and what their failures mean.
 
+pub(crate) mod calls;
 mod incoming;
 
 use std::error::Error;
@@ -20,7 +21,7 @@ use crate::wire::{Call, Refusal, Wire};
 pub(crate) async fn send(
     outbound: &Outbound,
     limits: &Limits,
-    (wire, endpoint): (Wire, &Endpoint),
+    endpoint: &Endpoint,
     call: Call,
     deadline: Instant,
 ) -> Result<Response, AiError> {
@@ -48,7 +49,7 @@ pub(crate) async fn send(
         headers: response.headers(),
         body: &body,
     };
-    Err(wire.explain(&refusal, endpoint))
+    Err(Wire::explain(&refusal, endpoint))
 }
 
 /// Reads a whole body of at most `most` bytes.

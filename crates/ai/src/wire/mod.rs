@@ -1,16 +1,22 @@
 //! The wire formats. Each only encodes requests and decodes replies; sending, deadlines and bounds
 //! are the same for all and live elsewhere.
 
+pub(crate) mod anthropic;
+mod failures;
+pub(crate) mod gemini;
+mod head;
 pub(crate) mod openai_chat;
+mod part;
 mod said;
+mod wait;
 
 use http::HeaderMap;
-use stoa_domain::FinishReason;
 use url::Url;
 
+pub(crate) use self::part::{CallPart, Part, UsagePart};
 pub(crate) use self::said::Said;
-use crate::answer::{Completion, Usage};
 use crate::error::AiError;
+use crate::models::ModelPage;
 use crate::request::{ChatRequest, Endpoint};
 use crate::sse::SseEvent;
 
@@ -19,6 +25,10 @@ use crate::sse::SseEvent;
 pub(crate) enum Wire {
     /// OpenAI's chat completions and embeddings.
     OpenaiChat(openai_chat::Dialect),
+    /// Anthropic's messages.
+    Anthropic,
+    /// Google's `generateContent`.
+    Gemini,
 }
 
 /// A request, ready to be sent: a POST where it has a body.
@@ -38,26 +48,6 @@ pub(crate) struct Refusal<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// What an event of a stream says, in the words of every format.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Part {
-    /// More of the answer.
-    Text(String),
-    /// The model is at work, though there is nothing to show: reasoning, say.
-    Progress,
-    /// The model that answers.
-    Model(String),
-    /// What was used so far; a later one replaces it.
-    Usage(Usage),
-    /// The model is done; usage may still follow.
-    Finish {
-        reason: FinishReason,
-        raw: Option<String>,
-    },
-    /// Nothing follows.
-    End,
-}
-
 impl Wire {
     /// The request for an answer.
     pub(crate) fn chat_call(
@@ -71,6 +61,8 @@ impl Wire {
             Self::OpenaiChat(dialect) => {
                 openai_chat::chat_call(dialect, base, endpoint, request, streaming)
             }
+            Self::Anthropic => anthropic::chat_call(base, endpoint, request, streaming),
+            Self::Gemini => gemini::chat_call(base, endpoint, request, streaming),
         }
     }
 
@@ -78,13 +70,17 @@ impl Wire {
     pub(crate) fn decode(self, event: &SseEvent, parts: &mut Vec<Part>) -> Result<(), AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_event(&event.data, parts),
+            Self::Anthropic => anthropic::decode_event(event, parts),
+            Self::Gemini => gemini::decode_event(&event.data, parts),
         }
     }
 
     /// Reads an answer that came whole.
-    pub(crate) fn completion(self, body: &[u8]) -> Result<Completion, AiError> {
+    pub(crate) fn decode_whole(self, body: &[u8]) -> Result<Vec<Part>, AiError> {
         match self {
-            Self::OpenaiChat(_) => openai_chat::decode_completion(body),
+            Self::OpenaiChat(_) => openai_chat::decode_whole(body),
+            Self::Anthropic => anthropic::decode_whole(body),
+            Self::Gemini => gemini::decode_whole(body),
         }
     }
 
@@ -97,7 +93,11 @@ impl Wire {
         inputs: &[String],
     ) -> Result<Call, AiError> {
         match self {
-            Self::OpenaiChat(_) => openai_chat::embeddings_call(base, endpoint, model, inputs),
+            Self::OpenaiChat(dialect) => {
+                openai_chat::embeddings_call(dialect, base, endpoint, model, inputs)
+            }
+            Self::Anthropic => Err(AiError::unsupported(endpoint.provider, "embeddings")),
+            Self::Gemini => gemini::embeddings_call(base, endpoint, model, inputs),
         }
     }
 
@@ -105,41 +105,60 @@ impl Wire {
     pub(crate) fn embeddings(self, body: &[u8], expected: usize) -> Result<Vec<Vec<f32>>, AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_embeddings(body, expected),
+            Self::Anthropic => Err(AiError::protocol("vectors were not asked for")),
+            Self::Gemini => gemini::decode_embeddings(body, expected),
         }
     }
 
-    /// The request for the names of the models.
-    pub(crate) fn models_call(self, base: &Url, endpoint: &Endpoint) -> Result<Call, AiError> {
+    /// The request for a page of the models; the first, or the one that the page before named.
+    pub(crate) fn models_call(
+        self,
+        base: &Url,
+        endpoint: &Endpoint,
+        page: Option<&str>,
+    ) -> Result<Call, AiError> {
         match self {
-            Self::OpenaiChat(_) => openai_chat::models_call(base, endpoint),
+            Self::OpenaiChat(dialect) => openai_chat::models_call(dialect, base, endpoint),
+            Self::Anthropic => anthropic::models_call(base, endpoint, page),
+            Self::Gemini => gemini::models_call(base, endpoint, page),
         }
     }
 
-    /// Reads the names of the models.
-    pub(crate) fn models(self, body: &[u8]) -> Result<Vec<String>, AiError> {
+    /// Reads a page of models.
+    pub(crate) fn models(self, body: &[u8]) -> Result<ModelPage, AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_models(body),
+            Self::Anthropic => anthropic::decode_models(body),
+            Self::Gemini => gemini::decode_models(body),
         }
     }
 
-    /// What a failing reply means.
-    pub(crate) fn explain(self, refusal: &Refusal<'_>, endpoint: &Endpoint) -> AiError {
-        match self {
-            Self::OpenaiChat(_) => openai_chat::explain(refusal, endpoint.api_key.as_ref()),
-        }
+    /// What a failing reply means. Providers' words for it do not contradict each other, so one
+    /// list serves all.
+    pub(crate) fn explain(refusal: &Refusal<'_>, endpoint: &Endpoint) -> AiError {
+        failures::explain(refusal, endpoint.api_key.as_ref())
     }
 
     /// Another way to ask, when `error` says that the server does not know a field of the request.
     pub(crate) fn amended(self, error: &AiError) -> Option<Self> {
         match self {
             Self::OpenaiChat(dialect) => dialect.amended(error).map(Self::OpenaiChat),
+            Self::Anthropic | Self::Gemini => None,
         }
     }
 
-    /// Another base to try, when the API is not at `base`.
+    /// Another base to try, when the API is not at `base`: people paste addresses without the path
+    /// that comes before every call.
     pub(crate) fn other_base(self, base: &Url) -> Option<Url> {
-        match self {
-            Self::OpenaiChat(_) => openai_chat::other_base(base),
+        if !base.path().trim_matches('/').is_empty() {
+            return None;
         }
+        let mut other = base.clone();
+        match self {
+            Self::OpenaiChat(dialect) if dialect.is_azure() => return None,
+            Self::OpenaiChat(_) | Self::Anthropic => other.set_path("/v1"),
+            Self::Gemini => other.set_path("/v1beta"),
+        }
+        Some(other)
     }
 }

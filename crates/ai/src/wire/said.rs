@@ -1,11 +1,15 @@
 //! What the body of an error says, whoever wrote it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 /// The fields of an error body that are worth looking at.
 ///
 /// Understands OpenAI's `{"error": {message, type, param, code}}`, Ollama's `{"error": "…"}`,
-/// Mistral's `{message, type, code}`, FastAPI's `{"detail": …}`, and any of them in an array.
+/// Mistral's `{message, type, code}`, FastAPI's `{"detail": …}`, Anthropic's
+/// `{"type": "error", "error": {type, message}}`, Google's `{"error": {code, message, status,
+/// details}}`, and any of them in an array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) message: String,
@@ -13,6 +17,10 @@ pub(crate) struct Said {
     pub(crate) code: String,
     /// An HTTP status in the body, which counts where an error comes in the middle of a stream.
     pub(crate) status: Option<u16>,
+    /// Google's machine-readable reasons and the names of exhausted quotas.
+    pub(crate) reasons: Vec<String>,
+    /// Google's wait.
+    pub(crate) wait: Option<Duration>,
 }
 
 impl Said {
@@ -37,13 +45,21 @@ impl Said {
             };
         }
         let code = error.get("code");
+        let status_word = error.get("status").and_then(Value::as_str);
+        let kind = error.get("type").map(text_of);
+        let details = error.get("details").and_then(Value::as_array);
+        let details = details.map(Vec::as_slice).unwrap_or_default();
         Self {
+            reasons: details.iter().flat_map(reasons_of).collect(),
+            wait: details.iter().find_map(wait_of),
             message: ["message", "detail", "msg"]
                 .iter()
                 .find_map(|name| error.get(name))
                 .map(text_of)
                 .unwrap_or_default(),
-            kind: error.get("type").map(text_of).unwrap_or_default(),
+            kind: kind
+                .or_else(|| status_word.map(str::to_owned))
+                .unwrap_or_default(),
             code: code.map(text_of).unwrap_or_default(),
             status: [code, error.get("status"), error.get("status_code")]
                 .into_iter()
@@ -52,11 +68,17 @@ impl Said {
         }
     }
 
-    /// Whether the kind or the code is one of `names`.
+    /// Whether the kind, the code or a reason is one of `names`.
     pub(crate) fn is_one_of(&self, names: &[&str]) -> bool {
-        names
-            .iter()
-            .any(|it| self.kind.eq_ignore_ascii_case(it) || self.code.eq_ignore_ascii_case(it))
+        let words = [&self.kind, &self.code].into_iter().chain(&self.reasons);
+        words
+            .into_iter()
+            .any(|word| names.iter().any(|it| word.eq_ignore_ascii_case(it)))
+    }
+
+    /// Whether a quota of the whole day is used up, by the name that Google gives it.
+    pub(crate) fn is_of_the_day(&self) -> bool {
+        self.reasons.iter().any(|it| it.contains("PerDay"))
     }
 
     /// Whether the message has one of `phrases`, which are in lower case.
@@ -64,6 +86,25 @@ impl Said {
         let message = self.message.to_lowercase();
         phrases.iter().any(|it| message.contains(it))
     }
+}
+
+/// The reason of a `google.rpc.ErrorInfo`, or the quotas of a `google.rpc.QuotaFailure`.
+fn reasons_of(detail: &Value) -> Vec<String> {
+    let violations = detail.get("violations").and_then(Value::as_array);
+    let quotas = violations.into_iter().flatten();
+    quotas
+        .filter_map(|it| it.get("quotaId"))
+        .chain(detail.get("reason"))
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The wait of a `google.rpc.RetryInfo`, such as `34.07s`.
+fn wait_of(detail: &Value) -> Option<Duration> {
+    let text = detail.get("retryDelay")?.as_str()?;
+    let seconds = text.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn text_of(value: &Value) -> String {

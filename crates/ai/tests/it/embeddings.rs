@@ -4,7 +4,7 @@ use stoa_ai::{AiErrorCode, Endpoint};
 use stoa_domain::Provider;
 use stoa_fake_ai::FakeAi;
 
-use crate::{ai, endpoint};
+use crate::{WIRES, ai, endpoint};
 
 #[tokio::test]
 async fn vectors_come_in_the_order_of_the_texts_in_batches() {
@@ -22,6 +22,24 @@ async fn vectors_come_in_the_order_of_the_texts_in_batches() {
         .unwrap();
     assert_eq!(reversed, vectors);
     assert_eq!(fake.requests()[0].body["encoding_format"], "float");
+}
+
+#[tokio::test]
+async fn every_format_that_embeds_gives_the_same_vectors() {
+    let fake = FakeAi::start().await.unwrap();
+    let texts = ["a tent".to_owned(), "a stove".to_owned()];
+    let endpoint = endpoint(&fake.base_url());
+    let expected = ai().embed(&endpoint, "m", &texts).await.unwrap();
+    for wire in WIRES.into_iter().filter(|it| it.name != "anthropic") {
+        let endpoint = wire.endpoint(&fake);
+        let vectors = ai().embed(&endpoint, "m", &texts).await.unwrap();
+        assert_eq!(vectors, expected, "{}", wire.name);
+        let error = ai()
+            .embed(&endpoint, "fake:short", &texts)
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), AiErrorCode::Protocol, "{}", wire.name);
+    }
 }
 
 #[tokio::test]
@@ -58,6 +76,7 @@ async fn providers_without_embeddings_say_so() {
         Provider::Groq,
         Provider::Deepseek,
         Provider::Xai,
+        Provider::Anthropic,
         Provider::Passages,
     ] {
         let endpoint = Endpoint {

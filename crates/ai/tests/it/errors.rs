@@ -7,13 +7,13 @@ use stoa_domain::Provider;
 use stoa_fake_ai::{Behaviour, FakeAi};
 use stoa_outbound::{AddressPolicy, Outbound};
 
-use crate::{KEY, ai, ask, endpoint, impatient, question};
+use crate::{KEY, WIRES, ai, ask, endpoint, impatient, question};
 
 #[tokio::test]
 async fn every_status_has_its_code() {
     use AiErrorCode as Code;
     let fake = FakeAi::start().await.unwrap();
-    for (behaviour, code, falls_through, retryable) in [
+    let rows = [
         ("error=401", Code::BadKey, true, false),
         ("error=403", Code::BadKey, true, false),
         ("error=404", Code::NotFound, true, false),
@@ -45,11 +45,15 @@ async fn every_status_has_its_code() {
         ("end_after=0", Code::Interrupted, true, true),
         ("drop_after=0", Code::Interrupted, true, true),
         ("huge=300000", Code::Protocol, true, false),
-    ] {
-        let error = ask(&ai(), &fake, behaviour).await.unwrap_err();
-        assert_eq!(error.code(), code, "{behaviour}: {error:?}");
-        assert_eq!(error.falls_through(), falls_through, "{behaviour}");
-        assert_eq!(error.retryable(), retryable, "{behaviour}");
+    ];
+    for wire in WIRES {
+        for (behaviour, code, falls_through, retryable) in rows {
+            let what = format!("{}: {behaviour}", wire.name);
+            let error = wire.ask(&ai(), &fake, behaviour).await.unwrap_err();
+            assert_eq!(error.code(), code, "{what}: {error:?}");
+            assert_eq!(error.falls_through(), falls_through, "{what}");
+            assert_eq!(error.retryable(), retryable, "{what}");
+        }
     }
 }
 
@@ -93,18 +97,20 @@ async fn a_key_that_is_no_key_is_refused_before_anything_is_sent() {
 async fn silence_meets_the_deadline() {
     let fake = FakeAi::start().await.unwrap();
     // No reply, a head without a token, comments that are no tokens.
-    for behaviour in ["hang", "hang_after=0", "hang_after=0,comments"] {
-        let started = Instant::now();
-        let error = ask(&impatient(), &fake, behaviour).await.unwrap_err();
-        assert_eq!(error.code(), AiErrorCode::Timeout, "{behaviour}");
-        assert!(started.elapsed() < Duration::from_secs(2), "{behaviour}");
+    for wire in WIRES {
+        for behaviour in ["hang", "hang_after=0", "hang_after=0,comments"] {
+            let what = format!("{}: {behaviour}", wire.name);
+            let started = Instant::now();
+            let error = wire.ask(&impatient(), &fake, behaviour).await.unwrap_err();
+            assert_eq!(error.code(), AiErrorCode::Timeout, "{what}");
+            assert!(started.elapsed() < Duration::from_secs(2), "{what}");
+        }
+        let error = impatient()
+            .complete(&wire.endpoint(&fake), &question("fake:hang"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), AiErrorCode::Timeout);
     }
-    let endpoint = endpoint(&fake.base_url());
-    let error = impatient()
-        .complete(&endpoint, &question("fake:hang"))
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), AiErrorCode::Timeout);
 }
 
 #[tokio::test]
@@ -145,22 +151,15 @@ async fn what_is_not_there_says_so() {
     let error = ai().stream(&no_base, &question("m")).await.unwrap_err();
     assert_eq!(error.code(), AiErrorCode::Rejected);
     assert!(error.detail().contains("needs a base URL"));
-    for provider in [
-        Provider::Anthropic,
-        Provider::Gemini,
-        Provider::AzureOpenai,
-        Provider::Passages,
-    ] {
-        let endpoint = Endpoint {
-            provider,
-            ..no_base.clone()
-        };
-        let error = ai().stream(&endpoint, &question("m")).await.unwrap_err();
-        assert_eq!(error.code(), AiErrorCode::Unsupported);
-        assert!(error.detail().contains(provider.as_str()));
-        let error = ai().embed(&endpoint, "m", &[]).await.unwrap_err();
-        assert_eq!(error.code(), AiErrorCode::Unsupported);
-    }
+    let passages = Endpoint {
+        provider: Provider::Passages,
+        ..no_base.clone()
+    };
+    let error = ai().stream(&passages, &question("m")).await.unwrap_err();
+    assert_eq!(error.code(), AiErrorCode::Unsupported);
+    assert!(error.detail().contains("passages"));
+    let error = ai().embed(&passages, "m", &[]).await.unwrap_err();
+    assert_eq!(error.code(), AiErrorCode::Unsupported);
     let bad = Endpoint {
         base_url: Some("file:///etc/passwd".parse().unwrap()),
         ..no_base
@@ -174,11 +173,11 @@ async fn what_is_not_there_says_so() {
 #[tokio::test]
 async fn a_key_that_was_revoked_and_one_that_works() {
     let fake = FakeAi::start().await.unwrap();
-    fake.set_behaviour(Behaviour::parse("key=other").unwrap());
-    assert_eq!(
-        ask(&ai(), &fake, "").await.unwrap_err().code(),
-        AiErrorCode::BadKey
-    );
-    fake.set_behaviour(Behaviour::parse(&format!("key={KEY}")).unwrap());
-    assert!(ask(&ai(), &fake, "").await.is_ok());
+    for wire in WIRES {
+        fake.set_behaviour(Behaviour::parse("key=other").unwrap());
+        let error = wire.ask(&ai(), &fake, "").await.unwrap_err();
+        assert_eq!(error.code(), AiErrorCode::BadKey, "{}", wire.name);
+        fake.set_behaviour(Behaviour::parse(&format!("key={KEY}")).unwrap());
+        assert!(wire.ask(&ai(), &fake, "").await.is_ok(), "{}", wire.name);
+    }
 }

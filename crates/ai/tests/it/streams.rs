@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stoa_ai::{AiErrorCode, Endpoint};
-use stoa_domain::{FinishReason, Provider};
+use stoa_ai::{AiErrorCode, Ending, Endpoint};
+use stoa_domain::Provider;
 use stoa_fake_ai::FakeAi;
 
 use crate::{ANSWER, KEY, ai, ask, endpoint, gather, question};
@@ -20,7 +20,7 @@ async fn an_answer_streams_with_usage_and_an_end() {
     assert_eq!(all.text, ANSWER);
     assert!(all.pieces > 5, "{all:?}");
     assert_eq!(all.usage, Some((8, 10)));
-    assert_eq!(all.finish, Some(FinishReason::Stop));
+    assert_eq!(all.finish, Some(Ending::Stop));
     assert_eq!(all.error, None);
     assert_eq!(stream.model(), Some("m"));
     assert_eq!(stream.raw_finish_reason(), Some("stop"));
@@ -126,9 +126,9 @@ async fn usage_that_is_not_reported_is_absent() {
 async fn finish_reasons_are_told_apart_and_unknown_ones_kept() {
     let fake = FakeAi::start().await.unwrap();
     for (word, reason) in [
-        ("length", FinishReason::Length),
-        ("content_filter", FinishReason::ContentFilter),
-        ("galaxy", FinishReason::Stop),
+        ("length", Ending::Length),
+        ("content_filter", Ending::ContentFilter),
+        ("galaxy", Ending::Stop),
     ] {
         let request = question(&format!("fake:finish={word}"));
         let mut stream = ai()
@@ -145,7 +145,7 @@ async fn a_server_that_answers_at_once_is_understood() {
     let fake = FakeAi::start().await.unwrap();
     let all = ask(&ai(), &fake, "whole").await.unwrap();
     assert_eq!((all.text.as_str(), all.usage), (ANSWER, Some((8, 10))));
-    assert_eq!(all.finish, Some(FinishReason::Stop));
+    assert_eq!(all.finish, Some(Ending::Stop));
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_whole_answer_can_be_asked_for() {
         .unwrap();
     assert_eq!(whole.text, ANSWER);
     assert_eq!(whole.usage.map(|it| it.output_tokens), Some(10));
-    assert_eq!(whole.finish_reason, FinishReason::Stop);
+    assert_eq!(whole.ending, Ending::Stop);
     assert_eq!(whole.model.as_deref(), Some("m"));
     assert_eq!(fake.requests()[0].body["stream"], false);
 }
@@ -206,11 +206,4 @@ async fn many_stream_at_once() {
 fn a_stream_can_be_handed_to_another_task() {
     fn takes<T: Send + Unpin + 'static>() {}
     takes::<stoa_ai::AnswerStream>();
-}
-
-#[tokio::test]
-async fn models_are_listed() {
-    let fake = FakeAi::start().await.unwrap();
-    let models = ai().models(&endpoint(&fake.base_url())).await.unwrap();
-    assert_eq!(models, ["fake-chat", "fake-embedding"]);
 }

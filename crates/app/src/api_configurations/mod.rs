@@ -1,5 +1,6 @@
 //! The client's AI providers: added, changed, tested, removed. Keys go in and never come out.
 
+mod models;
 mod settings;
 mod trial;
 
@@ -11,6 +12,7 @@ use stoa_domain::{ApiConfigurationId, Provider, Violation};
 use stoa_platform_db::{DbError, PgConnection, instances};
 use url::Url;
 
+pub use models::{ListedModel, models};
 pub use settings::Changes;
 pub use stoa_client_db::api_configurations::ApiConfiguration;
 pub use trial::{Trial, TrialFailure, test};
@@ -39,6 +41,9 @@ pub enum ApiConfigurationError {
     /// There are too many already.
     #[error("there are {MOST_CONFIGURATIONS} configurations already")]
     TooMany,
+    /// The provider did not list its models.
+    #[error("the provider did not list its models")]
+    NoModels(TrialFailure),
     /// The key could not be sealed or opened.
     #[error("the stored key cannot be used")]
     Sealed(#[from] SealError),

@@ -1,8 +1,9 @@
 //! Asking a provider for a few words, to see whether a configuration works.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use stoa_ai::{AiError, ChatRequest, Endpoint, Turn};
+use stoa_ai::{AiError, ChatRequest, Endpoint, Message};
 use stoa_client_db::api_configurations;
 use stoa_domain::{ApiConfigurationId, MessageRole, Provider};
 
@@ -30,6 +31,15 @@ pub struct TrialFailure {
     pub code: &'static str,
     /// A sentence, with what the provider said: for the client's eyes, never for a log.
     pub message: String,
+}
+
+/// Without the message, which is not for logs.
+impl fmt::Debug for TrialFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrialFailure")
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Tests a configuration by a small call, and notes the result. An instance whose first
@@ -96,12 +106,10 @@ async fn ask(app: &App, endpoint: &Endpoint, stored: &ApiConfiguration) -> Resul
     let request = ChatRequest {
         model: settings.model.clone(),
         system: String::new(),
-        messages: vec![Turn {
-            role: MessageRole::User,
-            content: "Say OK.".into(),
-        }],
+        messages: vec![Message::said(MessageRole::User, "Say OK.")],
         temperature: settings.temperature.map(as_f32),
         max_output_tokens: Some(limit.map_or(TOKENS, |it| it.min(TOKENS))),
+        ..ChatRequest::default()
     };
     let completion = app.ai().complete(endpoint, &request).await?;
     if let Some(model) = &settings.embedding_model {
@@ -122,7 +130,7 @@ fn key_needed() -> TrialFailure {
     }
 }
 
-fn told(error: &AiError) -> TrialFailure {
+pub(super) fn told(error: &AiError) -> TrialFailure {
     let sentence = error.to_string();
     TrialFailure {
         code: error.code().as_str(),

@@ -181,14 +181,16 @@ fn request(model: &Model, summary: Option<&str>, said: &[HistoryMessage]) -> Cha
     ChatRequest {
         model: model.model.clone(),
         system: INSTRUCTIONS.to_owned(),
-        messages: vec![turns::said(MessageRole::User, transcript)],
-        temperature: None,
+        messages: vec![turns::said(MessageRole::User, transcript).into()],
         max_output_tokens: Some(MOST_TOKENS),
+        ..ChatRequest::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use stoa_ai::Message;
+
     use super::*;
 
     fn history(turns: i64) -> Vec<HistoryMessage> {
@@ -252,7 +254,10 @@ mod tests {
             max_output_tokens: None,
         };
         let request = request(&model, Some("before"), &said);
-        let transcript = turns::words(&request.messages[0]);
+        let [Message::Said(turn)] = &request.messages[..] else {
+            panic!("one message");
+        };
+        let transcript = turns::words(turn);
         assert!(transcript.starts_with("Notes so far: before\nVisitor: xx"));
         assert!(transcript.len() < LONGEST_TRANSCRIPT + 1_000);
     }

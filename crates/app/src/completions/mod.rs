@@ -243,7 +243,7 @@ async fn ask_model(
     let request = ChatRequest {
         model: model.model.clone(),
         system: request.context.clone(),
-        messages: request.messages.clone(),
+        messages: request.messages.iter().cloned().map(Into::into).collect(),
         temperature: request
             .temperature
             .or(model.temperature)
@@ -252,6 +252,7 @@ async fn ask_model(
             .into_iter()
             .chain(request.max_output_tokens)
             .min(),
+        ..ChatRequest::default()
     };
     app.ai().stream(&model.endpoint, &request).await
 }

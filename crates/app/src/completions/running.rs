@@ -170,14 +170,17 @@ impl Call {
                         return Ended::Well(FinishReason::Stop);
                     }
                 }
-                Some(Ok(AnswerEvent::Usage {
-                    input_tokens,
-                    output_tokens,
-                })) => {
-                    written.input_tokens = i64::try_from(input_tokens).ok();
-                    written.output_tokens = i64::try_from(output_tokens).ok();
+                Some(Ok(AnswerEvent::Usage(usage))) => {
+                    written.input_tokens = i64::try_from(usage.input_tokens).ok();
+                    written.output_tokens = i64::try_from(usage.output_tokens).ok();
                 }
-                Some(Ok(AnswerEvent::Finish(reason))) => break reason,
+                Some(Ok(AnswerEvent::Finish(ending))) => break ending.finish_reason(),
+                // No tools are offered, so a call is a model's own idea and nothing to do.
+                Some(Ok(
+                    AnswerEvent::ToolCallStart { .. }
+                    | AnswerEvent::ToolCallArguments { .. }
+                    | AnswerEvent::ToolCall { .. },
+                )) => {}
                 Some(Err(error)) => return Ended::Badly(broken(error)),
                 None => break FinishReason::Stop,
             }

@@ -1,6 +1,7 @@
 //! The client's AI providers.
 
 mod dto;
+mod models;
 mod problem;
 
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use crate::http::caller::Client;
 use crate::http::id::Id;
 use crate::http::once::Once;
 use crate::http::page::List;
+use crate::http::params::Params;
 use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::routes::{Policy, Routes};
 use dto::{ApiConfigurationChanges, ApiConfigurationView, NewApiConfiguration, TrialView};
+use models::{ModelView, ModelsQuery};
 
 /// Adds the routes of AI configurations.
 pub(crate) fn add(routes: Routes) -> Routes {
@@ -27,6 +30,7 @@ pub(crate) fn add(routes: Routes) -> Routes {
         .api(Policy::ClientKey, routes!(list, create))
         .api(Policy::ClientKey, routes!(get, change, remove))
         .api(Policy::ClientKey, routes!(test))
+        .api(Policy::ClientKey, routes!(models))
 }
 
 /// All AI configurations, in the order in which they are tried.
@@ -115,4 +119,21 @@ pub(crate) async fn test(
 ) -> Result<axum::Json<TrialView>, Problem> {
     let trial = api_configurations::test(&app, &caller, id).await?;
     Ok(axum::Json(trial.into()))
+}
+
+/// The models that an AI configuration's key may use, as its provider lists them, without those
+/// that it says are for something else than answering and embedding. A list is kept for an hour.
+#[utoipa::path(get, path = "/api/client/v1/api-configurations/{id}/models", tag = "client",
+    params(("id" = ApiConfigurationId, Path, description = "The configuration"), ModelsQuery),
+    responses((status = 200, body = List<ModelView>), (status = 404, body = ProblemDocument),
+        (status = 502, description = "`models_unavailable`: what the provider said", body = ProblemDocument)))]
+pub(crate) async fn models(
+    State(app): State<Arc<App>>,
+    Client(caller): Client,
+    Id(id): Id<ApiConfigurationId>,
+    Params(query): Params<ModelsQuery>,
+) -> Result<axum::Json<List<ModelView>>, Problem> {
+    let models = api_configurations::models(&app, &caller, id, query.refresh()?).await?;
+    let models = models.into_iter().map(Into::into).collect();
+    Ok(axum::Json(List::new(models, None)))
 }

@@ -22,6 +22,14 @@ impl From<ApiConfigurationError> for Problem {
                     "There are {MOST_CONFIGURATIONS} configurations already. Remove one first."
                 ),
             ),
+            ApiConfigurationError::NoModels(failure) => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "models_unavailable",
+                format!(
+                    "The provider did not list its models ({}: {}). Test the configuration, or type the model's name.",
+                    failure.code, failure.message
+                ),
+            ),
             ApiConfigurationError::Sealed(error) => Self::internal(&error),
             ApiConfigurationError::Database(error) => error.into(),
             ApiConfigurationError::Platform(error) => error.into(),

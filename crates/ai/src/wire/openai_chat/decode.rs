@@ -4,12 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::Value;
-use stoa_domain::FinishReason;
 
-use super::errors;
-use crate::answer::{Completion, Usage};
+use crate::answer::Ending;
 use crate::error::{AiError, AiErrorCode};
-use crate::wire::{Part, Said};
+use crate::wire::{CallPart, Part, Said, UsagePart, failures};
 
 /// A chunk of a stream, or a whole completion: they differ only in `delta` and `message`.
 /// Everything is optional, since those who copied the format leave things out, and what is not
@@ -22,8 +20,17 @@ struct Reply<'a> {
     choices: Option<Vec<Choice<'a>>>,
     #[serde(default)]
     usage: Option<UsageBody>,
+    /// Where Groq reports usage, asked or not.
+    #[serde(default)]
+    x_groq: Option<Groq>,
     #[serde(default)]
     error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Groq {
+    #[serde(default)]
+    usage: Option<UsageBody>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +50,28 @@ struct Delta<'a> {
     /// The thoughts of a reasoning model, by the two names in use. Never shown.
     #[serde(borrow, default, alias = "reasoning")]
     reasoning_content: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<Called<'a>>>,
+}
+
+/// A piece of a tool call in a stream, or the whole of one.
+#[derive(Deserialize)]
+struct Called<'a> {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Function<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    /// A text that should be JSON; some give the object itself.
+    #[serde(default)]
+    arguments: Option<Value>,
 }
 
 /// Mistral's reasoning models answer in parts, of which only the text is for people.
@@ -59,31 +88,65 @@ struct ContentPart {
     text: Option<String>,
 }
 
-/// Both counts or none: a missing one is unknown, which is not 0.
 #[derive(Clone, Copy, Deserialize)]
 struct UsageBody {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Option<PromptDetails>,
+    /// DeepSeek's word for the same.
+    #[serde(default)]
+    prompt_cache_hit_tokens: Option<u64>,
 }
 
-impl UsageBody {
-    fn counted(self) -> Option<Usage> {
-        Some(Usage {
-            input_tokens: self.prompt_tokens?,
-            output_tokens: self.completion_tokens?,
-        })
+#[derive(Clone, Copy, Deserialize)]
+struct PromptDetails {
+    #[serde(default)]
+    cached_tokens: Option<u64>,
+}
+
+impl From<UsageBody> for UsagePart {
+    fn from(body: UsageBody) -> Self {
+        let details = body.prompt_tokens_details;
+        Self {
+            input: body.prompt_tokens,
+            output: body.completion_tokens,
+            cached: details
+                .and_then(|it| it.cached_tokens)
+                .or(body.prompt_cache_hit_tokens),
+        }
+    }
+}
+
+impl From<Called<'_>> for CallPart {
+    fn from(called: Called<'_>) -> Self {
+        let (name, arguments) = match called.function {
+            Some(function) => (function.name, function.arguments),
+            None => (None, None),
+        };
+        Self {
+            key: called.index,
+            id: called.id.map(Cow::into_owned),
+            name: name.map(Cow::into_owned),
+            arguments: match arguments {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text,
+                Some(object) => object.to_string(),
+            },
+            ..Self::default()
+        }
     }
 }
 
 impl Delta<'_> {
-    fn into_text(self) -> String {
-        let said = match self.content {
+    fn take_text(&mut self) -> String {
+        let said = match self.content.take() {
             Some(Content::Text(text)) => text.into_owned(),
             Some(Content::Parts(parts)) => parts.into_iter().filter_map(|it| it.text).collect(),
             None => String::new(),
         };
-        match self.refusal {
-            Some(refusal) => said + &refusal,
+        match &self.refusal {
+            Some(refusal) => said + refusal,
             None => said,
         }
     }
@@ -97,64 +160,69 @@ pub(crate) fn decode_event(data: &str, parts: &mut Vec<Part>) -> Result<(), AiEr
     }
     let reply: Reply<'_> = serde_json::from_str(data)
         .map_err(|_| AiError::protocol("an event of the stream is not of OpenAI's shape"))?;
-    if let Some(error) = &reply.error {
-        return Err(errors::in_stream(&Said::of(error)));
-    }
-    if let Some(model) = reply.model.filter(|it| !it.is_empty()) {
-        parts.push(Part::Model(model.into_owned()));
-    }
-    // Only one answer is ever asked for.
-    if let Some(choice) = reply.choices.unwrap_or_default().into_iter().next() {
-        let thinks = |delta: &Delta<'_>| {
-            delta
-                .reasoning_content
-                .as_ref()
-                .is_some_and(|it| !it.is_empty())
-        };
-        if choice.delta.as_ref().is_some_and(thinks) {
-            parts.push(Part::Progress);
-        }
-        let text = choice.delta.map(Delta::into_text).unwrap_or_default();
-        if !text.is_empty() {
-            parts.push(Part::Text(text));
-        }
-        if let Some(raw) = choice.finish_reason.filter(|it| !it.is_empty()) {
-            parts.push(Part::Finish {
-                reason: finish_reason(&raw)?,
-                raw: Some(raw.into_owned()),
-            });
-        }
-    }
-    parts.extend(reply.usage.and_then(UsageBody::counted).map(Part::Usage));
-    Ok(())
+    reply.decode(parts).map(|_| ())
 }
 
 /// Reads an answer that came whole.
-pub(crate) fn decode_completion(body: &[u8]) -> Result<Completion, AiError> {
+pub(crate) fn decode_whole(body: &[u8]) -> Result<Vec<Part>, AiError> {
     let shape = || AiError::protocol("the answer is not of OpenAI's shape");
     let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| shape())?;
-    if let Some(error) = &reply.error {
-        return Err(errors::in_stream(&Said::of(error)));
+    let mut parts = Vec::new();
+    let has_choice = reply.decode(&mut parts)?;
+    has_choice.then_some(parts).ok_or_else(shape)
+}
+
+impl Reply<'_> {
+    /// Says what it says, and whether it has a choice at all.
+    fn decode(self, parts: &mut Vec<Part>) -> Result<bool, AiError> {
+        if let Some(error) = &self.error {
+            return Err(failures::in_stream(&Said::of(error)));
+        }
+        if let Some(model) = self.model.filter(|it| !it.is_empty()) {
+            parts.push(Part::Model(model.into_owned()));
+        }
+        // Only one answer is ever asked for.
+        let choice = self.choices.unwrap_or_default().into_iter().next();
+        let has_choice = choice.is_some();
+        let finished = choice.map_or(Ok(()), |it| it.decode(parts));
+        let elsewhere = self.x_groq.and_then(|it| it.usage);
+        let usage = self.usage.or(elsewhere);
+        parts.extend(usage.map(|it| Part::Usage(it.into())));
+        finished.map(|()| has_choice)
     }
-    let choice = reply.choices.unwrap_or_default().into_iter().next();
-    let choice = choice.ok_or_else(shape)?;
-    let raw = choice.finish_reason.map(Cow::into_owned);
-    let finish_reason = raw.as_deref().map(finish_reason).transpose()?;
-    Ok(Completion {
-        text: choice.delta.map(Delta::into_text).unwrap_or_default(),
-        usage: reply.usage.and_then(UsageBody::counted),
-        finish_reason: finish_reason.unwrap_or(FinishReason::Stop),
-        raw_finish_reason: raw,
-        model: reply.model.map(Cow::into_owned),
-    })
+}
+
+impl Choice<'_> {
+    fn decode(self, parts: &mut Vec<Part>) -> Result<(), AiError> {
+        if let Some(mut delta) = self.delta {
+            let thoughts = delta.reasoning_content.take();
+            if thoughts.is_some_and(|it| !it.is_empty()) {
+                parts.push(Part::Progress);
+            }
+            let text = delta.take_text();
+            if !text.is_empty() {
+                parts.push(Part::Text(text));
+            }
+            let called = delta.tool_calls.unwrap_or_default();
+            parts.extend(called.into_iter().map(|it| Part::Call(it.into())));
+        }
+        if let Some(raw) = self.finish_reason.filter(|it| !it.is_empty()) {
+            parts.push(Part::Finish {
+                ending: ending(&raw)?,
+                raw: Some(raw.into_owned()),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The reasons of OpenAI, and those that others have added. One that nobody knows yet ended the
 /// answer all the same; its own word is kept beside this. Two of them say that it broke.
-fn finish_reason(raw: &str) -> Result<FinishReason, AiError> {
+fn ending(raw: &str) -> Result<Ending, AiError> {
     match raw {
-        "length" | "max_tokens" | "model_length" => Ok(FinishReason::Length),
-        "content_filter" => Ok(FinishReason::ContentFilter),
+        "length" | "max_tokens" | "model_length" => Ok(Ending::Length),
+        "content_filter" => Ok(Ending::ContentFilter),
+        "tool_calls" | "function_call" => Ok(Ending::ToolCalls),
         // DeepSeek's word for running out of machines in the middle of an answer.
         "insufficient_system_resource" => Err(AiError::new(
             AiErrorCode::Interrupted,
@@ -164,7 +232,7 @@ fn finish_reason(raw: &str) -> Result<FinishReason, AiError> {
             AiErrorCode::Overloaded,
             "the provider failed in the middle of the answer",
         )),
-        _ => Ok(FinishReason::Stop),
+        _ => Ok(Ending::Stop),
     }
 }
 
@@ -193,7 +261,7 @@ mod tests {
         assert_eq!(
             parts(r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#),
             [Part::Finish {
-                reason: FinishReason::Length,
+                ending: Ending::Length,
                 raw: Some("length".to_owned())
             }]
         );
@@ -201,9 +269,10 @@ mod tests {
             parts(
                 r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#
             ),
-            [Part::Usage(Usage {
-                input_tokens: 3,
-                output_tokens: 4
+            [Part::Usage(UsagePart {
+                input: Some(3),
+                output: Some(4),
+                cached: None
             })]
         );
         assert_eq!(parts("[DONE]"), [Part::End]);
@@ -228,7 +297,11 @@ mod tests {
             [Part::Text("Yes".to_owned())]
         );
         // A count that is missing is unknown, not 0.
-        assert_eq!(parts(r#"{"usage":{"prompt_tokens":3}}"#), []);
+        let partial = parts(r#"{"usage":{"prompt_tokens":3}}"#).remove(0);
+        let Part::Usage(partial) = partial else {
+            panic!("{partial:?}");
+        };
+        assert_eq!(partial.counted(), None);
         assert_eq!(parts(r#"{"error":null,"choices":null}"#), []);
     }
 
@@ -237,7 +310,7 @@ mod tests {
         assert_eq!(
             parts(r#"{"choices":[{"finish_reason":"galaxy"}]}"#),
             [Part::Finish {
-                reason: FinishReason::Stop,
+                ending: Ending::Stop,
                 raw: Some("galaxy".to_owned())
             }]
         );

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::request::{encode, headers};
+use super::{Dialect, address};
 use crate::error::AiError;
-use crate::provider::join;
 use crate::request::Endpoint;
 use crate::wire::Call;
+use crate::wire::head::{accepted, encode, headers};
 
 /// The request for the vectors of `inputs`.
 pub(crate) fn embeddings_call(
+    dialect: Dialect,
     base: &Url,
     endpoint: &Endpoint,
     model: &str,
@@ -28,8 +29,8 @@ pub(crate) fn embeddings_call(
         encoding_format: "float",
     };
     Ok(Call {
-        url: join(base, &["embeddings"]),
-        headers: headers(endpoint, "application/json")?,
+        url: address::of(dialect, base, model, &["embeddings"]),
+        headers: headers(endpoint, dialect.key_header(), accepted(false))?,
         body: Some(encode(&body)?),
     })
 }

@@ -3,18 +3,19 @@
 //! Source: OpenAI's API reference, "Chat Completions" and "Embeddings". Ollama serves the same
 //! under `/v1`, so its own format is not spoken.
 
+mod address;
 mod decode;
 mod embeddings;
-mod errors;
+mod messages;
+mod models;
 mod request;
 
-use url::Url;
-
-pub(crate) use self::decode::{decode_completion, decode_event};
+pub(crate) use self::decode::{decode_event, decode_whole};
 pub(crate) use self::embeddings::{decode_embeddings, embeddings_call};
-pub(crate) use self::errors::explain;
-pub(crate) use self::request::{chat_call, decode_models, models_call};
+pub(crate) use self::models::{decode_models, models_call};
+pub(crate) use self::request::chat_call;
 use crate::error::{AiError, AiErrorCode};
+use crate::wire::head::KeyHeader;
 
 /// In what those who speak this format differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,28 @@ pub(crate) struct Dialect {
     pub(crate) output_limit: OutputLimit,
     /// Whether a stream reports usage only when `stream_options` asks for it.
     pub(crate) asks_for_usage: bool,
+    /// What is at which address, and where the key goes.
+    pub(crate) addresses: Addresses,
+    /// How tools are asked for.
+    pub(crate) tools: ToolWords,
+}
+
+/// Whose addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Addresses {
+    /// OpenAI's, and everybody's but Azure's.
+    Openai,
+    /// Azure's: a deployment instead of a model, and a header of its own for the key.
+    Azure,
+}
+
+/// How tools are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToolWords {
+    /// A call is `required`; ids are taken as they are.
+    Openai,
+    /// A call is demanded as `any`, and an id has nine letters and digits.
+    Mistral,
 }
 
 /// The field that bounds the answer.
@@ -33,6 +56,17 @@ pub(crate) enum OutputLimit {
 }
 
 impl Dialect {
+    pub(crate) fn is_azure(self) -> bool {
+        self.addresses == Addresses::Azure
+    }
+
+    fn key_header(self) -> KeyHeader {
+        match self.addresses {
+            Addresses::Openai => KeyHeader::Bearer,
+            Addresses::Azure => KeyHeader::Named("api-key"),
+        }
+    }
+
     /// The dialect of a server that refused a request for a field that it does not know. It costs
     /// one more round trip in every call, and lets such servers be used at all.
     pub(crate) fn amended(self, error: &AiError) -> Option<Self> {
@@ -60,15 +94,4 @@ impl Dialect {
             ..self
         })
     }
-}
-
-/// `/v1` under a base that has no path: most servers of this format have their API there, and
-/// people paste addresses without it.
-pub(crate) fn other_base(base: &Url) -> Option<Url> {
-    if !base.path().trim_matches('/').is_empty() {
-        return None;
-    }
-    let mut other = base.clone();
-    other.set_path("/v1");
-    Some(other)
 }

@@ -90,13 +90,19 @@ impl Opener<'_> {
         let request = ChatRequest {
             model: model.model.clone(),
             system: prompt::system_prompt(&brief, &found[..passages]),
-            messages: earlier.iter().chain(&inquiry.latest).cloned().collect(),
+            messages: earlier
+                .iter()
+                .chain(&inquiry.latest)
+                .cloned()
+                .map(Into::into)
+                .collect(),
             temperature: inquiry
                 .sampling
                 .temperature
                 .or(model.temperature)
                 .map(|temperature| temperature as f32),
             max_output_tokens: most_output,
+            ..ChatRequest::default()
         };
         Draft {
             request,

@@ -71,6 +71,10 @@ impl Reader<'_> {
 
     /// How many tokens the model reads and writes in all.
     fn window(&self) -> usize {
+        let known = stoa_ai::prices::model_of(self.provider, self.model);
+        if let Some(window) = known.and_then(|it| it.context_window) {
+            return usize::try_from(window).unwrap_or(usize::MAX);
+        }
         let named = |thousands: usize| {
             let mark = format!("{thousands}k");
             self.model

@@ -252,14 +252,20 @@ impl Writer {
                             break;
                         }
                     }
-                    Some(Ok(AnswerEvent::Usage { input_tokens, output_tokens })) => {
-                        ended.input_tokens = i64::try_from(input_tokens).ok();
-                        ended.output_tokens = i64::try_from(output_tokens).ok();
+                    Some(Ok(AnswerEvent::Usage(usage))) => {
+                        ended.input_tokens = i64::try_from(usage.input_tokens).ok();
+                        ended.output_tokens = i64::try_from(usage.output_tokens).ok();
                     }
-                    Some(Ok(AnswerEvent::Finish(reason))) => {
-                        ended.reason = reason;
+                    Some(Ok(AnswerEvent::Finish(ending))) => {
+                        ended.reason = ending.finish_reason();
                         break;
                     }
+                    // No tools are offered, so a call is a model's own idea and nothing to do.
+                    Some(Ok(
+                        AnswerEvent::ToolCallStart { .. }
+                        | AnswerEvent::ToolCallArguments { .. }
+                        | AnswerEvent::ToolCall { .. },
+                    )) => {}
                     Some(Err(error)) => {
                         tracing::warn!(code = error.code().as_str(), detail = error.detail(), "an answer broke off");
                         ended.failure = Some(visitor_failure(&error));

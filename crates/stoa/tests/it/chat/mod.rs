@@ -5,5 +5,6 @@ mod bad_input;
 mod context;
 mod fallback;
 mod origins;
+mod providers;
 mod quality;
 mod resume;

@@ -178,11 +178,14 @@ async fn a_test_says_what_the_provider_said_and_a_good_one_makes_the_instance_ac
         );
         expect(call(Method::DELETE, &path), StatusCode::NO_CONTENT).await;
     }
-    let unspoken = json!({ "name": "n", "provider": "gemini", "model": "m", "api_key": KEY });
-    assert_eq!(
-        test(&add(unspoken).await).await["error"]["code"],
-        "unsupported"
-    );
+    // Groq answers and does not embed.
+    let unspoken = json!({
+        "name": "n", "provider": "groq", "model": "fake", "api_key": KEY,
+        "base_url": fake.base_url(), "embedding_model": "m",
+    });
+    let path = add(unspoken).await;
+    assert_eq!(test(&path).await["error"]["code"], "unsupported");
+    expect(call(Method::DELETE, &path), StatusCode::NO_CONTENT).await;
 
     // Embeddings are part of the test where the configuration names a model for them.
     let mut body = model_at(&fake.base_url(), "fake");

@@ -6,6 +6,7 @@ mod database;
 mod database_tls;
 mod documents;
 mod live_configuration;
+mod models;
 mod once;
 mod rag_instructions;
 mod sessions;

@@ -1,18 +1,15 @@
 //! What failing replies mean.
 //!
-//! Sources: OpenAI's guide "Error codes", and the error references of Mistral, Groq, DeepSeek, xAI
-//! and OpenRouter. Codes count before statuses and statuses before words, since several servers
-//! use one status for unlike things.
+//! Sources: OpenAI's guide "Error codes", the error references of Mistral, Groq, DeepSeek, xAI and
+//! OpenRouter, Anthropic's page "Errors", and Google's `google.rpc.Status` with its details. Codes
+//! count before statuses and statuses before words, since several servers use one status for
+//! unlike things.
 
-use std::time::Duration;
-
-use chrono::DateTime;
-use http::{HeaderMap, header};
 use secrecy::SecretString;
 
 use crate::error::{AiError, AiErrorCode};
 use crate::redact;
-use crate::wire::{Refusal, Said};
+use crate::wire::{Refusal, Said, wait};
 
 const NO_QUOTA: &[&str] = &[
     "insufficient_quota",
@@ -20,12 +17,15 @@ const NO_QUOTA: &[&str] = &[
     "billing_not_active",
     "insufficient_balance",
     "payment_required",
+    "billing_error",
 ];
 const NO_QUOTA_PHRASES: &[&str] = &[
     "exceeded your current quota",
     "insufficient balance",
     "insufficient credits",
     "doesn't have any credits",
+    "credit balance is too low",
+    "reached your specified api usage limits",
 ];
 const CONTEXT: &[&str] = &["context_length_exceeded", "exceed_context_size_error"];
 const CONTEXT_PHRASES: &[&str] = &[
@@ -35,27 +35,36 @@ const CONTEXT_PHRASES: &[&str] = &[
     "context size",
     "prompt is too long",
     "reduce the length of the messages",
+    "exceed context limit",
+    "exceeds the maximum number of tokens",
 ];
 const FILTERED: &[&str] = &[
     "content_filter",
     "content_policy_violation",
     "moderation_error",
 ];
-const FILTERED_PHRASES: &[&str] = &["flagged", "content management policy"];
-const BAD_KEY: &[&str] = &["invalid_api_key", "authentication_error"];
+const FILTERED_PHRASES: &[&str] = &[
+    "flagged",
+    "content management policy",
+    "content filtering policy",
+];
+const BAD_KEY: &[&str] = &[
+    "invalid_api_key",
+    "authentication_error",
+    "API_KEY_INVALID",
+    "UNAUTHENTICATED",
+];
 const RATE_LIMITED: &[&str] = &["rate_limit_exceeded", "rate_limit_error"];
-
-/// A wait that is longer than this is as good as none said.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What a reply with a failing status means.
 pub(crate) fn explain(refusal: &Refusal<'_>, key: Option<&SecretString>) -> AiError {
     let said = Said::parse(refusal.body);
-    let code = match classify(refusal.status, &said) {
-        AiErrorCode::RateLimited { .. } => AiErrorCode::RateLimited {
-            retry_after: retry_after(refusal.headers),
-        },
-        other => other,
+    let code = classify(refusal.status, &said);
+    let wait = match code {
+        AiErrorCode::RateLimited { .. } | AiErrorCode::Overloaded | AiErrorCode::NoQuota => {
+            said.wait.or_else(|| wait::of(refusal.headers))
+        }
+        _ => None,
     };
     let mut detail = format!("HTTP {}", refusal.status);
     for (name, value) in [("type", &said.kind), ("code", &said.code)] {
@@ -63,15 +72,32 @@ pub(crate) fn explain(refusal: &Refusal<'_>, key: Option<&SecretString>) -> AiEr
             detail.push_str(&format!(", {name} {value}"));
         }
     }
-    AiError::new(code, detail).with_provider_message(redact::message(&said.message, key))
+    AiError::new(code, detail)
+        .with_wait(wait)
+        .with_provider_message(redact::message(&said.message, key))
 }
 
 /// What an error in the middle of a stream, after a status of 200, means.
 pub(crate) fn in_stream(said: &Said) -> AiError {
-    let code = classify(said.status.unwrap_or(500), said);
+    let status = said.status.unwrap_or_else(|| status_of(&said.kind));
+    let code = classify(status, said);
     let kind = redact::identifier(&said.kind, None).unwrap_or_default();
     AiError::new(code, format!("an error in the stream, type `{kind}`"))
+        .with_wait(said.wait)
         .with_provider_message(redact::message(&said.message, None))
+}
+
+/// The status that an error of Anthropic's would have had before the stream began; 500 for what is
+/// not known.
+fn status_of(kind: &str) -> u16 {
+    match kind {
+        "invalid_request_error" => 400,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "timeout_error" => 408,
+        "request_too_large" => 413,
+        _ => 500,
+    }
 }
 
 fn classify(status: u16, said: &Said) -> AiErrorCode {
@@ -93,7 +119,10 @@ fn classify(status: u16, said: &Said) -> AiErrorCode {
     }
     match status {
         402 => AiErrorCode::NoQuota,
-        403 | 429 if said.mentions(NO_QUOTA_PHRASES) => AiErrorCode::NoQuota,
+        429 if said.is_of_the_day() => AiErrorCode::NoQuota,
+        // Google's words are those of an empty account where only this minute's quota is.
+        429 if said.wait.is_some() => limited,
+        400 | 403 | 429 if said.mentions(NO_QUOTA_PHRASES) => AiErrorCode::NoQuota,
         400 | 403 if said.mentions(FILTERED_PHRASES) => AiErrorCode::ContentFiltered,
         401 | 403 => AiErrorCode::BadKey,
         404 => AiErrorCode::NotFound,
@@ -109,31 +138,11 @@ fn classify(status: u16, said: &Said) -> AiErrorCode {
     }
 }
 
-/// The wait that the headers ask for: OpenAI's `retry-after-ms`, else `Retry-After` in seconds or
-/// as a date, which is compared with the reply's own date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
-    let seconds = |text: &str| {
-        text.trim()
-            .parse::<f64>()
-            .ok()
-            .and_then(|it| Duration::try_from_secs_f64(it).ok())
-    };
-    let date = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok();
-    let milliseconds = text("retry-after-ms").and_then(seconds).map(|it| it / 1000);
-    let wait = milliseconds.or_else(|| {
-        let value = text(header::RETRY_AFTER.as_str())?;
-        seconds(value).or_else(|| {
-            let until = date(value)? - date(text(header::DATE.as_str())?)?;
-            Some(until.to_std().unwrap_or_default())
-        })
-    })?;
-    (wait <= LONGEST_WAIT).then_some(wait)
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use std::time::Duration;
+
+    use http::HeaderMap;
 
     use super::*;
 
@@ -239,6 +248,81 @@ mod tests {
             (503, "", Code::Overloaded),
             (529, "", Code::Overloaded),
             (302, "", Code::Protocol),
+            // Anthropic.
+            (
+                401,
+                r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#,
+                Code::BadKey,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+                Code::NoQuota,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#,
+                Code::ContextTooLong,
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"Output blocked by content filtering policy"}}"#,
+                Code::ContentFiltered,
+            ),
+            (
+                529,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                Code::Overloaded,
+            ),
+            (
+                429,
+                r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}"#,
+                limited,
+            ),
+            // Google.
+            (
+                400,
+                r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#,
+                Code::BadKey,
+            ),
+            (
+                400,
+                r#"[{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens allowed (8).","status":"INVALID_ARGUMENT"}}]"#,
+                Code::ContextTooLong,
+            ),
+            (
+                429,
+                r#"{"error":{"code":429,"message":"You exceeded your current quota.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#,
+                Code::RateLimited {
+                    retry_after: Some(Duration::from_millis(34_500)),
+                },
+            ),
+            (
+                429,
+                r#"{"error":{"code":429,"message":"You exceeded your current quota.","status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel"}]},{"retryDelay":"34s"}]}}"#,
+                Code::NoQuota,
+            ),
+            (
+                503,
+                r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#,
+                Code::Overloaded,
+            ),
+            // Azure.
+            (
+                401,
+                r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint."}}"#,
+                Code::BadKey,
+            ),
+            (
+                404,
+                r#"{"error":{"code":"DeploymentNotFound","message":"no"}}"#,
+                Code::NotFound,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+                Code::ContentFiltered,
+            ),
         ] {
             assert_eq!(explained(status, body).code(), code, "{status} {body}");
         }
@@ -261,43 +345,5 @@ mod tests {
                 "{shown}"
             );
         }
-    }
-
-    #[test]
-    fn the_wait_is_read_in_each_of_its_forms() {
-        let wait = |pairs: &[(&'static str, &'static str)]| {
-            let headers = pairs.iter().map(|(name, value)| {
-                (
-                    http::HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            });
-            retry_after(&headers.collect())
-        };
-        assert_eq!(
-            wait(&[("retry-after", "20")]),
-            Some(Duration::from_secs(20))
-        );
-        assert_eq!(
-            wait(&[("retry-after", "1.5")]),
-            Some(Duration::from_millis(1500))
-        );
-        assert_eq!(
-            wait(&[("retry-after-ms", "250"), ("retry-after", "1")]),
-            Some(Duration::from_millis(250))
-        );
-        let now = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
-        assert_eq!(
-            wait(&[("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT"), now]),
-            Some(Duration::from_secs(90))
-        );
-        assert_eq!(
-            wait(&[("retry-after", "Wed, 21 Oct 2026 07:00:00 GMT"), now]),
-            Some(Duration::ZERO)
-        );
-        for nothing in ["-1", "soon", "1e300", "999999999", "NaN"] {
-            assert_eq!(wait(&[("retry-after", nothing)]), None, "{nothing}");
-        }
-        assert_eq!(wait(&[]), None);
     }
 }

@@ -1,0 +1,128 @@
+//! The conversation and the tools, as OpenAI's chat completions write them.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use stoa_domain::MessageRole;
+
+use super::{Dialect, ToolWords};
+use crate::request::{ChatRequest, Message, Turn};
+use crate::tools::{Tool, ToolCall, ToolChoice};
+
+#[derive(Serialize)]
+pub(super) struct Entry<'a> {
+    role: &'static str,
+    content: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Called<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Called<'a> {
+    id: String,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+/// The system prompt and the conversation.
+pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>> {
+    let plain = |role, content| Entry {
+        role,
+        content,
+        tool_calls: Vec::new(),
+        tool_call_id: None,
+    };
+    let ids = Ids::of(dialect, request);
+    let system = (!request.system.is_empty()).then(|| plain("system", request.system.as_str()));
+    let turns = request.messages.iter().map(|turn| match turn {
+        Message::Said(Turn { role, content }) => match role {
+            MessageRole::User => plain("user", content),
+            MessageRole::Assistant | MessageRole::Agent => plain("assistant", content),
+        },
+        Message::Called { content, calls } => Entry {
+            tool_calls: calls.iter().map(|call| ids.called(call)).collect(),
+            ..plain("assistant", content)
+        },
+        Message::Returned(result) => Entry {
+            tool_call_id: Some(ids.written(&result.call_id)),
+            ..plain("tool", &result.content)
+        },
+    });
+    system.into_iter().chain(turns).collect()
+}
+
+/// How the ids of calls are written.
+struct Ids<'a> {
+    /// Every call of the conversation, where the server takes only ids of its own kind.
+    renumbered: Option<Vec<&'a str>>,
+}
+
+impl<'a> Ids<'a> {
+    fn of(dialect: Dialect, request: &'a ChatRequest) -> Self {
+        let calls = request.messages.iter().flat_map(|turn| match turn {
+            Message::Called { calls, .. } => calls.as_slice(),
+            Message::Said(_) | Message::Returned(_) => &[],
+        });
+        let is_mistrals =
+            |id: &str| id.len() == 9 && id.chars().all(|it| it.is_ascii_alphanumeric());
+        let ids: Vec<&str> = calls.map(|call| call.id.as_str()).collect();
+        let fit = dialect.tools == ToolWords::Openai || ids.iter().all(|it| is_mistrals(it));
+        Self {
+            renumbered: (!fit).then_some(ids),
+        }
+    }
+
+    fn written(&self, id: &str) -> String {
+        let place = self.renumbered.as_ref();
+        match place.and_then(|ids| ids.iter().position(|it| *it == id)) {
+            Some(place) => format!("call{place:05}"),
+            None => id.to_owned(),
+        }
+    }
+
+    fn called<'c>(&self, call: &'c ToolCall) -> Called<'c> {
+        Called {
+            id: self.written(&call.id),
+            r#type: "function",
+            function: Function {
+                name: &call.name,
+                // Several servers parse them and refuse what is empty.
+                arguments: match call.arguments.trim() {
+                    "" => "{}",
+                    _ => &call.arguments,
+                },
+            },
+        }
+    }
+}
+
+/// The tools that are offered.
+pub(super) fn tools(tools: &[Tool]) -> Vec<Value> {
+    let tool = |tool: &Tool| {
+        json!({"type": "function", "function": {
+            "name": tool.name, "description": tool.description, "parameters": tool.schema,
+        }})
+    };
+    tools.iter().map(tool).collect()
+}
+
+/// Whether they are to be used; nothing where the model decides, which is what all do unasked.
+pub(super) fn tool_choice(dialect: Dialect, request: &ChatRequest) -> Option<Value> {
+    if request.tools.is_empty() {
+        return None;
+    }
+    Some(match &request.tool_choice {
+        ToolChoice::Auto => return None,
+        ToolChoice::None => json!("none"),
+        ToolChoice::Required if dialect.tools == ToolWords::Mistral => json!("any"),
+        ToolChoice::Required => json!("required"),
+        ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
+    })
+}
