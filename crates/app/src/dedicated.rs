@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use stoa_client_db::{AddressError, ClientDbError, DatabaseAddress, Target, live_configurations};
+use stoa_client_db::{
+    AddressError, CertificateAuthority, ClientDbError, DatabaseAddress, Target, live_configurations,
+};
 use stoa_domain::seal::DataKey;
 use stoa_domain::{AdminRole, Email, InstanceId, InstanceName, InvalidText, Slug};
 use stoa_platform_db::account::AccountId;
@@ -19,6 +21,7 @@ use crate::audit::By;
 use crate::database::{self, ConnectError, NewAddress, Owner, SupabaseProject};
 use crate::instances::InstanceError;
 use crate::instances::create::{self, LINK_LIFE, Wish};
+use crate::instances::environment::authority_of;
 use crate::links::{self, SetupLink};
 use crate::registry::{Registered, RegistryError};
 use crate::{App, PlatformDbError};
@@ -34,6 +37,8 @@ pub struct Client {
     pub id: InstanceId,
     /// `CLIENT_DATABASE_URL`.
     pub database: SecretString,
+    /// `CLIENT_DATABASE_CA`, in PEM form.
+    pub certificate_authority: Option<String>,
     /// `CLIENT_SUPABASE_URL`.
     pub supabase_url: Option<String>,
     /// `CLIENT_SUPABASE_ANON_KEY`.
@@ -114,7 +119,7 @@ async fn require_alone(app: &App, id: InstanceId) -> Result<(), DedicatedError> 
 fn address(client: &Client) -> NewAddress {
     NewAddress {
         url: client.database.clone(),
-        ca_certificate: None,
+        ca_certificate: client.certificate_authority.clone(),
         supabase: SupabaseProject {
             url: client.supabase_url.clone(),
             anon_key: client.supabase_anon_key.clone(),
@@ -125,12 +130,20 @@ fn address(client: &Client) -> NewAddress {
 
 /// Whether the registry says what the environment says.
 fn is_registered_so(registered: &Registered, client: &Client) -> Result<bool, DedicatedError> {
-    let wanted = DatabaseAddress::parse_operators(client.database.expose_secret())?.to_secret_url();
+    let wanted = DatabaseAddress::parse_operators(client.database.expose_secret())?;
+    let wanted = match &client.certificate_authority {
+        Some(pem) => wanted.with_certificate_authority(CertificateAuthority::parse(pem)?),
+        None => wanted,
+    };
+    let same_authority =
+        registered.target().and_then(|it| authority_of(&it.address)) == authority_of(&wanted);
+    let wanted = wanted.to_secret_url();
     let known = registered.target().map(|it| it.address.to_secret_url());
     let known_key = registered.supabase_anon_key()?;
     let text =
         |secret: &Option<SecretString>| secret.as_ref().map(|it| it.expose_secret().to_owned());
     Ok(text(&known).as_deref() == Some(wanted.expose_secret())
+        && same_authority
         && registered.row().supabase_url == client.supabase_url
         && text(&known_key) == text(&client.supabase_anon_key))
 }

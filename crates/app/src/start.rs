@@ -28,6 +28,9 @@ use crate::{App, housekeeping, signals, work};
 pub struct Options {
     /// The platform's database.
     pub platform_url: SecretString,
+    /// The certificate authorities by which its server proves itself, in PEM form, where they are not
+    /// the public ones.
+    pub platform_ca: Option<String>,
     /// How many connections to it this process may hold.
     pub platform_connections: u32,
     /// The master keys.
@@ -79,7 +82,12 @@ pub enum StartError {
 /// # Errors
 /// What is wrong, so that it can be mended.
 pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
-    let platform = PlatformDb::connect(&options.platform_url, options.platform_connections).await?;
+    let platform = PlatformDb::connect_verified(
+        &options.platform_url,
+        options.platform_ca.as_deref(),
+        options.platform_connections,
+    )
+    .await?;
     platform.migrate().await?;
     prove_keys(&platform, &options.keys).await?;
     // Beside the tasks that shutdown waits for: a connection's task lasts as long as the connection

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migration, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, PgPool, SqlSafeStr as _, query_scalar,
 };
@@ -85,9 +85,28 @@ impl PlatformDb {
     /// # Errors
     /// When the address cannot be read, or the database does not answer or refuses.
     pub async fn connect(url: &SecretString, max_connections: u32) -> Result<Self, DbError> {
+        Self::connect_verified(url, None, max_connections).await
+    }
+
+    /// The same where the server proves itself by these certificate authorities, in PEM form.
+    ///
+    /// # Errors
+    /// As [`PlatformDb::connect`], and when it does not.
+    pub async fn connect_verified(
+        url: &SecretString,
+        authority: Option<&str>,
+        max_connections: u32,
+    ) -> Result<Self, DbError> {
         let options = PgConnectOptions::from_str(url.expose_secret())
             .map_err(|_| DbError::BadAddress)?
             .application_name("stoa");
+        let options = match authority {
+            // Whoever gives an authority wants the server to prove itself by it.
+            Some(pem) => options
+                .ssl_mode(PgSslMode::VerifyFull)
+                .ssl_root_cert_from_pem(pem.as_bytes().to_vec()),
+            None => options,
+        };
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_DEADLINE)

@@ -53,6 +53,7 @@ pub(crate) async fn start(
         .map_err(|error| Failure::from_error("no_extractor", &error))?;
     let options = Options {
         platform_url: databases.platform().clone(),
+        platform_ca: databases.platform_ca().map(str::to_owned),
         platform_connections: match purpose {
             Purpose::Server => SERVER_CONNECTIONS,
             Purpose::Command => COMMAND_CONNECTIONS,

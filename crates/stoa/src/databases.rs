@@ -16,6 +16,8 @@ const MAINTENANCE: &str = "postgres";
 /// Where the platform's data is, and where managed clients' databases are made.
 pub(crate) struct Databases {
     platform: SecretString,
+    /// How its server proves itself, where that is not by the public authorities.
+    platform_ca: Option<String>,
     managed: Option<SecretString>,
     /// Runs as long as this value.
     embedded: Option<EmbeddedPostgres>,
@@ -56,6 +58,11 @@ impl Databases {
         &self.platform
     }
 
+    /// The certificate authorities of the platform database, where they are not the public ones.
+    pub(crate) fn platform_ca(&self) -> Option<&str> {
+        self.platform_ca.as_deref()
+    }
+
     /// The cluster of managed client databases, if there is one.
     pub(crate) const fn managed(&self) -> Option<&SecretString> {
         self.managed.as_ref()
@@ -89,6 +96,9 @@ impl Databases {
                 .platform_database
                 .clone()
                 .or_else(in_clients)?,
+            platform_ca: client
+                .filter(|_| configuration.platform_database.is_none())
+                .and_then(|client| client.certificate_authority.clone()),
             managed: configuration
                 .managed_database
                 .clone()
@@ -108,6 +118,7 @@ impl Databases {
         let managed = || embedded.superuser_url(MAINTENANCE);
         Ok(Self {
             platform: embedded.superuser_url(PLATFORM),
+            platform_ca: None,
             managed: Some(
                 configuration
                     .managed_database
@@ -126,6 +137,7 @@ impl Databases {
         };
         Ok(Self {
             platform: superuser_url_of_running(&directory, PLATFORM)?,
+            platform_ca: None,
             managed: Some(managed),
             embedded: None,
         })

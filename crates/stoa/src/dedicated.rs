@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use stoa_app::dedicated::{self, Client, DedicatedError, Prepared};
 use stoa_app::{App, StartError};
 use stoa_client_db::preflight::{self, Check, CheckStatus, PreflightReport};
-use stoa_client_db::{DatabaseAddress, Deadlines};
+use stoa_client_db::{CertificateAuthority, DatabaseAddress, Deadlines};
 use stoa_domain::Email;
 use stoa_outbound::{AddressPolicy, Outbound};
 use tokio_util::task::TaskTracker;
@@ -32,6 +32,15 @@ pub(crate) async fn examine(configuration: &Configuration) -> Result<(), Failure
     let address = DatabaseAddress::parse_operators(client.database.expose_secret())
         .map_err(|error| Failure::from_error("malformed_configuration", &error))
         .map_err(|failure| failure.hint("correct CLIENT_DATABASE_URL"))?;
+    let address = match &client.certificate_authority {
+        Some(pem) => {
+            let authority = CertificateAuthority::parse(pem)
+                .map_err(|error| Failure::from_error("malformed_configuration", &error))
+                .map_err(|failure| failure.hint("correct CLIENT_DATABASE_CA"))?;
+            address.with_certificate_authority(authority)
+        }
+        None => address,
+    };
     // The operator's own host is reached whatever the policy for clients says.
     let outbound = Outbound::new(AddressPolicy::default());
     let deadlines = Deadlines::default();
@@ -77,6 +86,7 @@ pub(crate) async fn prepare(
     let client = Client {
         id: configured.id,
         database: configured.database.clone(),
+        certificate_authority: configured.certificate_authority.clone(),
         supabase_url: configured.supabase_url.clone(),
         supabase_anon_key: configured.supabase_anon_key.clone(),
         owner,

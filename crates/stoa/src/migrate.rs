@@ -23,7 +23,8 @@ pub(crate) async fn run() -> Result<(), Failure> {
 
 async fn migrate(databases: &Databases) -> Result<(), Failure> {
     let migrated = async {
-        let platform = PlatformDb::connect(databases.platform(), COMMAND_CONNECTIONS).await?;
+        let (url, authority) = (databases.platform(), databases.platform_ca());
+        let platform = PlatformDb::connect_verified(url, authority, COMMAND_CONNECTIONS).await?;
         platform.migrate().await?;
         platform.close().await;
         Ok::<_, DbError>(())

@@ -67,6 +67,8 @@ pub(crate) struct Configuration {
 pub(crate) struct DedicatedClient {
     pub(crate) id: InstanceId,
     pub(crate) database: SecretString,
+    /// In PEM form.
+    pub(crate) certificate_authority: Option<String>,
     pub(crate) supabase_url: Option<String>,
     pub(crate) supabase_anon_key: Option<SecretString>,
     /// Who owns the instance, where it has no owner yet.
@@ -262,6 +264,10 @@ fn dedicated_client(values: &mut Values<'_>, multi_tenant: bool) -> Option<Dedic
             .map_err(|_| format!("is the id of an instance, a UUID, not `{text}`"))
     });
     let database = values.parsed("CLIENT_DATABASE_URL", values::postgres_address);
+    // `stoa instance env` writes it on one line.
+    let certificate_authority = values
+        .text("CLIENT_DATABASE_CA")
+        .map(|pem| pem.replace("\\n", "\n"));
     // The text as it is: a URL's own writing would add a slash to it.
     let supabase_url = values.parsed("CLIENT_SUPABASE_URL", |text| {
         values::http_address(text).map(|_| text.to_owned())
@@ -284,6 +290,7 @@ fn dedicated_client(values: &mut Values<'_>, multi_tenant: bool) -> Option<Dedic
     Some(DedicatedClient {
         id: id?,
         database: database?,
+        certificate_authority,
         supabase_url,
         supabase_anon_key,
         admin,

@@ -104,8 +104,12 @@ pub(super) async fn connected(
 async fn platform(databases: &Databases, keys: Option<&MasterKeyRing>) -> Vec<Check> {
     let clock = Clock::system();
     let looked = async {
-        let platform =
-            PlatformDb::connect(databases.platform(), application::COMMAND_CONNECTIONS).await?;
+        let platform = PlatformDb::connect_verified(
+            databases.platform(),
+            databases.platform_ca(),
+            application::COMMAND_CONNECTIONS,
+        )
+        .await?;
         // The first look also opens the connection, whose time the second one shall not count.
         platform.condition().await?;
         let before = clock.now();

@@ -15,6 +15,7 @@ use crate::pages::set_password;
 use crate::program::Program;
 use crate::serving::{MASTER_KEY, Serving, on_empty_database};
 use crate::support::{Browser, Caller, TestInstance, model_at, problem, read_stream};
+use crate::tls_postgres::TlsPostgres;
 
 const OWN_KEY: &str = "own:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -395,4 +396,33 @@ async fn a_platform_of_many_is_not_taken_for_one_and_a_demo_is_none() {
         missing.stderr.contains("CLIENT_DATABASE_URL is needed"),
         "{missing:?}"
     );
+}
+
+#[tokio::test]
+async fn an_authority_of_the_databases_own_verifies_the_content_and_the_platforms_tables() {
+    let tls = TlsPostgres::start("IP:127.0.0.1").await;
+    let (mut environment, _) = fresh().await;
+    let url = format!("{}?sslmode=verify-full", tls.database("dedicated"));
+    environment.insert("CLIENT_DATABASE_URL".into(), url);
+    let refused = dedicated(&environment).with("PORT", "0").run(&["serve"]);
+    assert!(
+        refused.stderr.contains("error: client_database: "),
+        "{refused:?}"
+    );
+
+    let authority = tls.authority.trim_end().replace('\n', "\\n");
+    environment.insert("CLIENT_DATABASE_CA".into(), authority.clone());
+    let (serving, program) = Serving::start(dedicated(&environment), &["serve"]);
+    let doctor = program.run(&["doctor"]);
+    assert_eq!(doctor.status, 0, "{doctor:?}");
+    let printed = program.run(&["instance", "env", "chatbot"]);
+    assert!(
+        printed.stdout.contains("CLIENT_DATABASE_CA="),
+        "{printed:?}"
+    );
+    drop(serving);
+    // Nothing has changed at the second start.
+    let (serving, _) = Serving::start(program, &["serve"]);
+    drop(serving);
+    tls.stop().await;
 }

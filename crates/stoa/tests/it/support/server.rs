@@ -185,6 +185,7 @@ fn options(database: &TestDatabase, address: SocketAddr) -> Options {
     let public_url = format!("http://{address}").parse().expect("a URL");
     Options {
         platform_url: database.url.clone(),
+        platform_ca: None,
         platform_connections: 10,
         keys: MasterKeyRing::parse(&MasterKeyRing::generate("test", &random)).expect("a key ring"),
         managed_url: Some(SecretString::from(cluster_url())),
