@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use stoa_ai::Ai;
 use stoa_client_db::provision::ManagedCluster;
-use stoa_client_db::{AddressError, AddressRules, ClientDatabases, PoolSettings};
+use stoa_client_db::{AddressError, AddressRules, ClientDatabases, Migrations, PoolSettings};
 use stoa_domain::seal::{MasterKeyRing, SealError, wrapped_by};
 use stoa_domain::{Clock, InstanceId, Random};
 use stoa_knowledge::ChildSettings;
@@ -22,7 +22,7 @@ use url::Url;
 use crate::app::{Parts, Settings};
 use crate::chat::sweep;
 use crate::passwords::PasswordError;
-use crate::{App, housekeeping, signals, work};
+use crate::{App, fleet, housekeeping, signals, work};
 
 /// What the operator configured.
 pub struct Options {
@@ -49,6 +49,8 @@ pub struct Options {
     pub client_isolation: bool,
     /// The one instance that this deployment is dedicated to, if it is.
     pub dedicated: Option<InstanceId>,
+    /// What clients' databases are brought to.
+    pub client_migrations: Migrations,
     /// The proxies whose word counts on where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
     /// The program that reads documents in a process of its own.
@@ -116,7 +118,12 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
             trusted_proxies: options.trusted_proxies,
             extractor: options.extractor,
         },
-        clients: ClientDatabases::new(outbound.clone(), pools, connections),
+        clients: ClientDatabases::with_migrations(
+            outbound.clone(),
+            pools,
+            options.client_migrations,
+            connections,
+        ),
         ai: Ai::new(outbound.clone()),
         platform,
         platform_url: options.platform_url,
@@ -157,7 +164,7 @@ pub async fn prove_keys(platform: &PlatformDb, keys: &MasterKeyRing) -> Result<(
 }
 
 /// Starts what runs beside requests: signals and housekeeping; with `workers` also the queue and
-/// the sweep.
+/// the sweeps.
 ///
 /// # Errors
 /// When the platform's database cannot be listened to.
@@ -167,7 +174,9 @@ pub async fn background(app: &Arc<App>, workers: bool) -> Result<(), DbError> {
     let shutdown = app.shutdown().clone();
     app.tasks()
         .spawn(async move { databases.keep_house(shutdown).await });
+    app.tasks().spawn(fleet::keep_account(Arc::clone(app)));
     if workers {
+        app.tasks().spawn(fleet::run(Arc::clone(app)));
         app.tasks().spawn(sweep::run(Arc::clone(app)));
         app.tasks().spawn(housekeeping::run(Arc::clone(app)));
         work::start(app);

@@ -115,6 +115,11 @@ impl ClientConnection {
         self.schema_version = version;
     }
 
+    /// Whether nothing has gone out of order on it so far.
+    pub(crate) fn answers(&self) -> bool {
+        !self.unfit.load(Ordering::Relaxed) && !self.wire.client.is_closed()
+    }
+
     /// Says which process answers. Where it is the one that was announced, nothing shares it, and
     /// it keeps what it is given.
     pub(crate) fn set_process(&mut self, process: i32) {

@@ -80,6 +80,26 @@ pub enum ClientDbError {
         /// Which one.
         version: i32,
     },
+    /// The schema is older than what can be served, and could not be brought up to date lately.
+    #[error("the database is at schema version {version}, and could not be brought up to date ({last}); it is tried again in {} s", .retry_in.as_secs() + 1)]
+    SchemaTooOld {
+        /// The version that it is at; 0 where there is none.
+        version: i32,
+        /// When it is tried again.
+        retry_in: Duration,
+        /// The code of the last failure.
+        last: &'static str,
+    },
+    /// The schema is newer than what this program can know.
+    #[error(
+        "the database is at schema version {version}, and this program works with versions up to {newest}"
+    )]
+    SchemaTooNew {
+        /// The version that it is at.
+        version: i32,
+        /// The newest that can be served.
+        newest: i32,
+    },
     /// A row that must be unique is there already.
     #[error("it exists already ({constraint})")]
     Conflict {
@@ -169,6 +189,8 @@ impl ClientDbError {
             Self::Mismatch => "database_mismatch",
             Self::Migration { .. } => "database_migration_failed",
             Self::ForeignMigration { .. } => "database_foreign_migration",
+            Self::SchemaTooOld { .. } => "database_schema_too_old",
+            Self::SchemaTooNew { .. } => "database_schema_too_new",
             Self::Conflict { .. } => "conflict",
             Self::Statement(_) => "database_statement",
             Self::Undone => "database_undone",
@@ -191,7 +213,9 @@ impl ClientDbError {
             | Self::Resting { .. }
             | Self::Mismatch
             | Self::Migration { .. }
-            | Self::ForeignMigration { .. } => true,
+            | Self::ForeignMigration { .. }
+            | Self::SchemaTooOld { .. }
+            | Self::SchemaTooNew { .. } => true,
             // Shutting down, out of connections, disk or memory, or the role's rights taken away.
             Self::Statement(error) => {
                 matches!(error.sqlstate.get(..2), Some("08" | "53" | "57" | "58"))

@@ -50,8 +50,8 @@ pub use address::{
 pub use connection::{ClientConnection, Transaction};
 pub use copy::{CopyIn, CopyOut};
 pub use error::{ClientDbError, ServerError, TlsFault};
-pub use migrate::SCHEMA_VERSION;
+pub use migrate::{Migration, Migrations, SCHEMA_VERSION, SchemaChange, SchemaTrouble};
 pub use page::{Cursor, Page, PageRequest};
-pub use pool::{ClientDatabases, PoolSettings, PooledConnection, Target};
+pub use pool::{ClientDatabases, PoolSettings, PooledConnection, SchemaNews, Target};
 pub use text_search::TextSearchConfiguration;
 pub use wire::Deadlines;

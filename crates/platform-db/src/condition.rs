@@ -28,6 +28,15 @@ impl Condition {
 }
 
 impl PlatformDb {
+    /// Whether no migration was ever applied: then there is no table to ask.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn is_empty(&self) -> Result<bool, DbError> {
+        let mut connection = self.acquire().await?;
+        Ok(applied_migrations(&mut connection).await?.is_empty())
+    }
+
     /// Looks at the database.
     ///
     /// # Errors

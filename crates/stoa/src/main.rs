@@ -67,7 +67,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Completions { shell } => command_line::completions(shell),
         Command::Serve { role } => in_runtime(serve::run(role)),
         Command::Demo(output) => in_runtime(serve::run_demo(output)),
-        Command::Migrate => in_runtime(migrate::run()),
+        Command::Migrate(arguments) => in_runtime(migrate::run(arguments)),
         Command::Doctor(output) => in_runtime(doctor::run(output)),
     }
 }

@@ -6,8 +6,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 use stoa_client_db::{
-    CertificateAuthority, ClientDbError, DatabaseAddress, SCHEMA_VERSION, Target,
-    api_configurations, holdings,
+    CertificateAuthority, ClientDbError, DatabaseAddress, Target, api_configurations, holdings,
 };
 use stoa_domain::seal::{DataKey, SealError};
 use stoa_domain::violation::Violations;
@@ -344,18 +343,19 @@ async fn made_ready(
         let ai_ready = configurations
             .iter()
             .any(|it| is_ready(it) && open_endpoint(it, instance, key).is_ok());
-        Ok::<_, ClientDbError>((connection.has_vectors(), ai_ready))
+        let version = connection.schema_version();
+        Ok::<_, ClientDbError>((connection.has_vectors(), version, ai_ready))
     };
     let learned = learned.await;
     apart.forget(instance);
-    let (has_vectors, ai_ready) = learned?;
+    let (has_vectors, schema_version, ai_ready) = learned?;
     let seen = &report.facts;
     let facts = DatabaseFacts {
         host: Some(address.display_host()),
         version: seen.version.clone(),
         pgvector: seen.pgvector.clone().filter(|_| has_vectors),
         pooler: seen.pooler.clone(),
-        schema_version: Some(SCHEMA_VERSION),
+        schema_version: Some(schema_version),
     };
     let database = NewDatabase {
         mode: DatabaseMode::External,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stoa_client_db::preflight::{self, CheckStatus};
-use stoa_client_db::{ClientDbError, DatabaseAddress, Deadlines, SCHEMA_VERSION, Target};
+use stoa_client_db::{ClientDbError, DatabaseAddress, Deadlines, Target};
 use stoa_domain::seal::DataKey;
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId};
 use stoa_platform_db::instances::{DatabaseFacts, NewDatabase};
@@ -59,7 +59,7 @@ async fn try_to_make(
         .create(instance, app.random())
         .await
         .map_err(InstanceError::Provisioning)?;
-    let facts = look_at(app, instance, &address).await?;
+    let mut facts = look_at(app, instance, &address).await?;
     let target = Target {
         instance,
         generation: FIRST,
@@ -67,7 +67,9 @@ async fn try_to_make(
     };
     // The first connection brings the schema and the marker.
     let connection = app.clients().checkout(&target).await;
-    drop(connection.map_err(InstanceError::Provisioning)?);
+    let connection = connection.map_err(InstanceError::Provisioning)?;
+    facts.schema_version = Some(connection.schema_version());
+    drop(connection);
     let address_sealed = seal_address(&address, instance, key, app.random())
         .map_err(|source| RegistryError::Sealed { instance, source })?;
     let new = NewDatabase {
@@ -103,6 +105,6 @@ async fn look_at(
         version: report.facts.version,
         pgvector: report.facts.pgvector,
         pooler: report.facts.pooler,
-        schema_version: Some(SCHEMA_VERSION),
+        schema_version: None,
     })
 }

@@ -12,18 +12,21 @@ use std::{
 use stoa_domain::{DatabaseState, InstanceId};
 use stoa_outbound::Outbound;
 use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
 
-use super::{PoolSettings, Target, breaker::Breaker};
+use super::{
+    PoolSettings, Target,
+    breaker::Breaker,
+    schema::{Of, Schema, Schemas},
+};
 use crate::{
     address::DatabaseAddress,
     connection::ClientConnection,
     error::ClientDbError,
     marker::{self, Marker},
-    migrate::{self, SCHEMA_VERSION},
 };
 
 /// A connection at rest.
@@ -45,12 +48,7 @@ pub(super) struct Entry {
     pub(super) breaker: Breaker,
     idle: Mutex<VecDeque<Idle>>,
     closed: AtomicBool,
-    /// Held while migrating, so that a client's first visitors do it once.
-    migrating: AsyncMutex<()>,
-    is_migrating: AtomicBool,
-    /// Where pgvector is there but closed to the client's role, it is tried once and not at every
-    /// new connection.
-    vectors_tried: AtomicBool,
+    pub(super) schema: Schema,
     touched: Mutex<Instant>,
 }
 
@@ -65,9 +63,7 @@ impl Entry {
             breaker: Breaker::default(),
             idle: Mutex::new(VecDeque::new()),
             closed: AtomicBool::new(false),
-            migrating: AsyncMutex::new(()),
-            is_migrating: AtomicBool::new(false),
-            vectors_tried: AtomicBool::new(false),
+            schema: Schema::default(),
             touched: Mutex::new(Instant::now()),
         }
     }
@@ -78,52 +74,40 @@ impl Entry {
         outbound: &Outbound,
         settings: &PoolSettings,
         tasks: &TaskTracker,
+        schemas: &Schemas,
     ) -> Result<ClientConnection, ClientDbError> {
         let deadlines = settings.deadlines;
-        let mut connection =
-            ClientConnection::open(outbound, &self.address, deadlines, tasks).await?;
-        let mut marker = marker::read(&connection).await?;
-        if self.needs_migration(marker.as_ref(), settings)? {
-            let _one_at_a_time = self.migrating.lock().await;
-            marker = marker::read(&connection).await?;
-            if self.needs_migration(marker.as_ref(), settings)? {
-                self.is_migrating.store(true, Ordering::Relaxed);
-                let done = migrate::migrate(
-                    &mut connection,
-                    self.instance,
-                    deadlines.statement,
-                    settings.marker_required,
-                )
-                .await;
-                self.is_migrating.store(false, Ordering::Relaxed);
-                self.vectors_tried.store(true, Ordering::Relaxed);
-                done?;
-                marker = marker::read(&connection).await?;
-            }
+        let open = || ClientConnection::open(outbound, &self.address, deadlines, tasks);
+        let mut connection = open().await?;
+        let found = marker::read(&connection).await?;
+        if let Some(found) = &found {
+            self.prove(found, settings)?;
         }
-        let marker = marker.ok_or(ClientDbError::Unreadable {
-            what: "stoa_instance",
-        })?;
+        let of = Of {
+            instance: self.instance,
+            generation: self.generation,
+            address: &self.address,
+            statement: deadlines.statement,
+            marker_required: settings.marker_required,
+        };
+        let marker = self
+            .schema
+            .prepare(&mut connection, found, of, schemas)
+            .await?
+            .ok_or(ClientDbError::Unreadable {
+                what: "stoa_instance",
+            })?;
         self.prove(&marker, settings)?;
+        if !connection.is_fit() {
+            // A migration was given up on with the connection; the schema is used as it was.
+            connection = open().await?;
+        }
         connection.set_has_vectors(marker.has_vectors);
         connection.set_schema_version(marker.schema_version);
         if !self.address.names_a_pooler() {
             connection.set_process(marker.process);
         }
         Ok(connection)
-    }
-
-    fn needs_migration(
-        &self,
-        marker: Option<&Marker>,
-        settings: &PoolSettings,
-    ) -> Result<bool, ClientDbError> {
-        let Some(marker) = marker else {
-            return Ok(true);
-        };
-        self.prove(marker, settings)?;
-        let vectors_wait = marker.vectors_wait && !self.vectors_tried.load(Ordering::Relaxed);
-        Ok(marker.schema_version < SCHEMA_VERSION || vectors_wait)
     }
 
     fn prove(&self, marker: &Marker, settings: &PoolSettings) -> Result<(), ClientDbError> {
@@ -134,7 +118,7 @@ impl Entry {
     }
 
     pub(super) fn state(&self) -> Option<DatabaseState> {
-        if self.is_migrating.load(Ordering::Relaxed) {
+        if self.schema.is_migrating() {
             return Some(DatabaseState::Migrating);
         }
         self.breaker.state()

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod entry;
+mod schema;
 
 use std::{
     collections::HashMap,
@@ -29,10 +30,13 @@ use crate::{
     address::DatabaseAddress,
     connection::ClientConnection,
     error::ClientDbError,
+    migrate::Migrations,
     preflight::{self, PreflightReport},
     wire::Deadlines,
 };
 use entry::{Entry, Idle};
+pub use schema::SchemaNews;
+use schema::Schemas;
 
 /// How often resting connections are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -88,6 +92,7 @@ struct Inner {
     outbound: Outbound,
     settings: PoolSettings,
     tasks: TaskTracker,
+    schemas: Schemas,
     entries: Mutex<HashMap<InstanceId, Arc<Entry>>>,
     in_all: Arc<Semaphore>,
     /// How many callers wait for a place under the global cap.
@@ -108,10 +113,22 @@ impl ClientDatabases {
     /// No pools yet. `tasks` gets one task per open connection; spawn [`Self::keep_house`] there too.
     #[must_use]
     pub fn new(outbound: Outbound, settings: PoolSettings, tasks: TaskTracker) -> Self {
+        Self::with_migrations(outbound, settings, Migrations::shipped(), tasks)
+    }
+
+    /// The same, with other migrations than the shipped ones.
+    #[must_use]
+    pub fn with_migrations(
+        outbound: Outbound,
+        settings: PoolSettings,
+        migrations: Migrations,
+        tasks: TaskTracker,
+    ) -> Self {
         let inner = Arc::new(Inner {
             outbound,
             settings,
             tasks,
+            schemas: Schemas::new(migrations),
             entries: Mutex::new(HashMap::new()),
             in_all: Arc::new(Semaphore::new(settings.in_all)),
             waiting: AtomicUsize::new(0),
@@ -123,7 +140,12 @@ impl ClientDatabases {
     #[must_use]
     pub fn apart(&self) -> Self {
         let inner = &self.inner;
-        Self::new(inner.outbound.clone(), inner.settings, inner.tasks.clone())
+        Self::with_migrations(
+            inner.outbound.clone(),
+            inner.settings,
+            inner.schemas.migrations.clone(),
+            inner.tasks.clone(),
+        )
     }
 
     /// Looks at a database as `instance` would use it. Changes nothing that outlives the check.
@@ -168,9 +190,13 @@ impl ClientDatabases {
         // Taken before the place under the cap, so that a dead database's callers queue nowhere.
         let attempt = entry.breaker.attempt()?;
         let place = self.place(until).await?;
-        let opened = entry
-            .open(&self.inner.outbound, settings, &self.inner.tasks)
-            .await;
+        let Inner {
+            outbound,
+            tasks,
+            schemas,
+            ..
+        } = &*self.inner;
+        let opened = entry.open(outbound, settings, tasks, schemas).await;
         attempt.report(opened.as_ref().err());
         Ok(self.lend(entry, opened?, place, turn))
     }

@@ -11,6 +11,7 @@
 mod copy;
 mod hostile;
 mod knowledge;
+mod migrations;
 mod pgbouncer;
 mod pool;
 mod preflight;

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::support::{Client, new, now, outbound, rules};
 
 /// A PgBouncer in front of `client`'s database, and the address that leads through it.
-async fn pgbouncer(client: &Client, folder: &Path) -> (Child, DatabaseAddress) {
+pub(crate) async fn pgbouncer(client: &Client, folder: &Path) -> (Child, DatabaseAddress) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);

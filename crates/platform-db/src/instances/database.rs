@@ -54,6 +54,8 @@ pub async fn set_database(
         "UPDATE stoa_platform.chat_instances
          SET database_mode = $2, database_address_sealed = $3, database_state = $4, database_host = $5,
              database_version = $6, database_pgvector = $7, database_pooler = $8, schema_version = $9,
+             schema_error_code = NULL, schema_error = NULL, schema_error_remedy = NULL, schema_error_at = NULL,
+             schema_failures = 0, schema_retry_at = NULL,
              supabase_url = $10, supabase_sealed = $11, database_checked_at = $12,
              database_generation = database_generation + 1
          WHERE id = $1 AND status <> 'deleting'

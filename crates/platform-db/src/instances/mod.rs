@@ -6,6 +6,7 @@
 mod database;
 mod life;
 mod registry;
+mod schema;
 mod sweep;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +23,11 @@ pub use database::{
 pub use life::{activate_if_ready, delete, resume, set_ai_ready, start_deleting, suspend};
 pub use registry::{
     Changes, Filter, NewInstance, count_by_status, find, find_by_slug, insert, list, update,
+};
+pub use schema::{
+    Laggard, SchemaClaim, SchemaError, SchemaLease, SchemaStanding, claim_outdated,
+    claim_schema_of, prolong_schema_lease, record_schema_error, record_schema_version,
+    release_schema_lease, schema_laggards, schema_standing, schema_versions, without_schema,
 };
 pub use sweep::{SweepRule, due_for_sweep, mark_swept, touch_active};
 
@@ -85,6 +91,8 @@ pub struct ClientDatabase {
     pub address_sealed: Option<Vec<u8>>,
     /// When its state was last looked at.
     pub checked_at: Option<DateTime<Utc>>,
+    /// Why its schema could not be brought up to date, where that was tried and failed.
+    pub schema_error: Option<SchemaError>,
 }
 
 /// A row as it is stored.
@@ -106,6 +114,10 @@ pub(crate) struct InstanceRow {
     database_address_sealed: Option<Vec<u8>>,
     database_checked_at: Option<DateTime<Utc>>,
     schema_version: Option<i32>,
+    schema_error_code: Option<String>,
+    schema_error: Option<String>,
+    schema_error_remedy: Option<String>,
+    schema_error_at: Option<DateTime<Utc>>,
     supabase_url: Option<String>,
     supabase_sealed: Option<Vec<u8>>,
     data_key_wrapped: Vec<u8>,
@@ -145,6 +157,12 @@ impl TryFrom<InstanceRow> for Instance {
                 generation: row.database_generation,
                 address_sealed: row.database_address_sealed,
                 checked_at: row.database_checked_at,
+                schema_error: schema::schema_error(
+                    row.schema_error_code,
+                    row.schema_error,
+                    row.schema_error_remedy,
+                    row.schema_error_at,
+                ),
             },
             supabase_url: row.supabase_url,
             supabase_sealed: row.supabase_sealed,

@@ -14,5 +14,6 @@ mod master_keys;
 mod metering;
 mod people;
 mod schema;
+mod schemas;
 mod signals;
 mod support;

@@ -1,5 +1,6 @@
 //! Why a command did not do its work: one line that says what, one that says what to do.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 /// A command that failed. Its lines go to standard error, and nothing to standard output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
     hint: Option<String>,
     status: u8,
@@ -16,8 +17,13 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with a stable code, in snake case, and a sentence.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self::named(code, message)
+    }
+
+    /// The same with a code that was stored.
+    pub(crate) fn named(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
             hint: None,
             status: 1,

@@ -14,6 +14,7 @@ use output::OutputArguments;
 
 use crate::instances::InstanceCommand;
 use crate::keys::KeysCommand;
+use crate::migrate::MigrateArguments;
 use crate::serve::Role;
 use crate::super_admins::SuperAdminCommand;
 use crate::tokens::TokenCommand;
@@ -40,8 +41,8 @@ pub(crate) enum Command {
     },
     /// Serve on the embedded PostgreSQL with a super admin and a client that has documents
     Demo(OutputArguments),
-    /// Bring the platform database up to date
-    Migrate,
+    /// Bring the platform database up to date, and with --clients every client's
+    Migrate(MigrateArguments),
     /// Check configuration, databases, keys and clocks, and say how to mend what fails
     Doctor(OutputArguments),
     /// The people who run the platform

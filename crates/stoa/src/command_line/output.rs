@@ -27,6 +27,14 @@ impl OutputArguments {
             print(&text(result))
         }
     }
+
+    /// Prints a result as JSON, if that is asked for; where text says it all on standard error.
+    pub(crate) fn print_json_only(self, result: &impl Serialize) -> Result<(), Failure> {
+        match self.json {
+            true => print_json(result),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Prints text with a line's end. A reader that has gone away is no error: it has had enough.

@@ -12,6 +12,7 @@ use stoa_outbound::{AddressPolicy, Outbound};
 use stoa_platform_db::{Condition, PlatformDb};
 use tokio_util::task::TaskTracker;
 
+use super::clients;
 use super::report::Check;
 use crate::application;
 use crate::command_line::failure::with_causes;
@@ -137,6 +138,9 @@ async fn platform(databases: &Databases, keys: Option<&MasterKeyRing>) -> Vec<Ch
         && condition.is_migrated()
     {
         checks.push(stored_keys(&platform, keys).await);
+    }
+    if condition.is_migrated() {
+        checks.push(clients::schemas(&platform, clock.now()).await);
     }
     platform.close().await;
     checks

@@ -1,5 +1,6 @@
 //! `stoa doctor`: looks at everything that Stoa needs and says how to mend what is missing.
 
+mod clients;
 mod databases;
 mod local;
 mod report;

@@ -2,6 +2,7 @@
 
 mod create;
 mod export;
+mod migrate;
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use stoa_app::access::PlatformCaller;
 use stoa_app::database::ConnectError;
 use stoa_app::instances::delete::Deleted;
 use stoa_app::instances::{self, InstanceError, Wanted};
-use stoa_app::{App, Instance};
+use stoa_app::{App, ClientDatabase, Instance, fleet};
 use stoa_domain::{InstanceId, InstanceStatus, Slug};
 use stoa_web::InstanceView;
 
@@ -21,6 +22,7 @@ use crate::command_line::failure::Failure;
 use crate::command_line::output::{OutputArguments, table};
 use create::CreateArguments;
 use export::ExportArguments;
+use migrate::MigrateArguments;
 
 /// How many instances are read at once while listing them all.
 const PAGE: u16 = 200;
@@ -43,6 +45,8 @@ pub(crate) enum InstanceCommand {
     Resume(OneArguments),
     /// Delete an instance for good, and its database if the platform made it
     Delete(DeleteArguments),
+    /// Bring an instance's database up to date now
+    Migrate(MigrateArguments),
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +153,7 @@ pub(crate) async fn run(command: InstanceCommand) -> Result<(), Failure> {
             print(output, &instance.await?)
         }
         InstanceCommand::Delete(arguments) => delete(arguments).await,
+        InstanceCommand::Migrate(arguments) => migrate::run(arguments).await,
     }
 }
 
@@ -258,6 +263,7 @@ fn described(instance: &Instance) -> String {
         ("host", facts.host.clone()),
         ("postgresql", facts.version.clone()),
         ("pgvector", facts.pgvector.clone()),
+        ("schema", schema(&instance.database)),
         ("created", Some(time(instance.created_at))),
         ("activated", instance.activated_at.map(time)),
         ("suspended", instance.suspended_at.map(time)),
@@ -269,6 +275,21 @@ fn described(instance: &Instance) -> String {
     known
         .map(|(name, value)| format!("{name:<12}{value}\n"))
         .collect()
+}
+
+/// The schema's version, and what keeps it from being the latest.
+fn schema(database: &ClientDatabase) -> Option<String> {
+    let version = database.facts.schema_version;
+    let version = version.map(|it| format!("version {it} of {}", fleet::LATEST));
+    match (&database.schema_error, version) {
+        (None, version) => version,
+        (Some(error), version) => Some(format!(
+            "{}; {}: {}",
+            version.unwrap_or_else(|| "version unknown".into()),
+            error.message,
+            error.remedy
+        )),
+    }
 }
 
 impl Which {

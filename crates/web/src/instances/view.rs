@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use stoa_app::Instance;
+use stoa_app::{ClientDatabase, Instance, fleet};
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, InstanceStatus};
 use utoipa::ToSchema;
 
@@ -46,6 +46,48 @@ pub(crate) struct DatabaseView {
     pgvector: Option<String>,
     /// The kind of pooler in front of it: `none`, `session` or `transaction`.
     pooler: Option<String>,
+    /// The schema that Stoa keeps in it.
+    schema: SchemaView,
+}
+
+/// How the schema in an instance's database stands.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SchemaView {
+    /// The version that it is at; null where none is known yet.
+    version: Option<i32>,
+    /// The version that this program brings it to. One version behind, it is served as it is.
+    latest: i32,
+    /// Why it could not be brought up to date, where that was tried and failed.
+    error: Option<SchemaErrorView>,
+}
+
+/// Why a schema could not be brought up to date. It is tried again by itself.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SchemaErrorView {
+    /// A stable word.
+    code: String,
+    /// What went wrong.
+    message: String,
+    /// What to do about it.
+    remedy: String,
+    /// When it was last tried.
+    at: DateTime<Utc>,
+}
+
+impl SchemaView {
+    fn of(database: &ClientDatabase) -> Self {
+        let error = database.schema_error.as_ref();
+        Self {
+            version: database.facts.schema_version,
+            latest: fleet::LATEST,
+            error: error.map(|error| SchemaErrorView {
+                code: error.code.clone(),
+                message: error.message.clone(),
+                remedy: error.remedy.clone(),
+                at: error.at,
+            }),
+        }
+    }
 }
 
 impl From<&Instance> for InstanceView {
@@ -65,6 +107,7 @@ impl From<&Instance> for InstanceView {
                 version: database.facts.version.clone(),
                 pgvector: database.facts.pgvector.clone(),
                 pooler: database.facts.pooler.clone(),
+                schema: SchemaView::of(database),
             },
             created_at: instance.created_at,
             activated_at: instance.activated_at,

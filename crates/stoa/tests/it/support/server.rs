@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use stoa_app::chat::sweep;
 use stoa_app::{App, Options, start};
+use stoa_client_db::Migrations;
 use stoa_domain::seal::MasterKeyRing;
 use stoa_domain::token::{Token, TokenKind};
 use stoa_domain::{ApiTokenId, Clock, Random};
@@ -195,6 +196,7 @@ fn options(database: &TestDatabase, address: SocketAddr) -> Options {
         platform_isolation: true,
         client_isolation: true,
         dedicated: None,
+        client_migrations: Migrations::shipped(),
         trusted_proxies: Vec::new(),
         extractor: ChildSettings {
             program: env!("CARGO_BIN_EXE_stoa").into(),
