@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use stoa_client_db::{
-    ClientDatabases, ClientDbError, DatabaseAddress, Migrations, PoolSettings, SchemaChange,
-    SchemaNews, SchemaTrouble, sessions,
+    ClientDatabases, ClientDbError, DatabaseAddress, Migrations, PoolSettings, SCHEMA_VERSION,
+    SchemaChange, SchemaNews, SchemaTrouble, sessions,
 };
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::pgbouncer::pgbouncer;
 use crate::support::{Client, outbound, psql, url_of};
+
+/// The version that is shipped, and that the program of the next release leads to.
+const NOW: i32 = SCHEMA_VERSION;
+const NEXT: i32 = NOW + 1;
 
 const ADD_A_COLUMN: &str = "ALTER TABLE stoa.chat_sessions ADD COLUMN shoe_size integer";
 
@@ -44,9 +48,10 @@ async fn used() -> (Client, stoa_domain::SessionId, String) {
     (client, session, url)
 }
 
-async fn versions(url: &str) -> String {
-    let all = "SELECT string_agg(version::text, ',' ORDER BY version) FROM stoa.schema_migrations";
-    psql(url, all).await.unwrap()
+/// The latest applied migration, and that there are no more rows than versions.
+async fn version(url: &str) -> i32 {
+    let all = "SELECT max(version) FROM stoa.schema_migrations HAVING count(*) = max(version)";
+    psql(url, all).await.unwrap().parse().unwrap()
 }
 
 fn trouble(client: &Client, error: &ClientDbError) -> SchemaTrouble {
@@ -94,7 +99,7 @@ async fn a_migration_gives_way_to_a_long_query_and_the_chat_goes_on() {
         slowest
     };
     let (served, slowest) = tokio::join!(after.connection(), readers);
-    assert_eq!(served.schema_version(), 1);
+    assert_eq!(served.schema_version(), NOW);
     assert!(
         slowest < Duration::from_secs(4),
         "a reader waited for {slowest:?} behind the migration"
@@ -105,12 +110,15 @@ async fn a_migration_gives_way_to_a_long_query_and_the_chat_goes_on() {
     let began = Instant::now();
     let second = after.connection().await;
     assert!(began.elapsed() < Duration::from_secs(1));
-    assert_eq!(second.schema_version(), 1);
+    assert_eq!(second.schema_version(), NOW);
     let learned = news.try_recv().unwrap();
     assert_eq!(learned.instance, after.target.instance);
     let learned = learned.outcome.unwrap_err();
     assert_eq!(learned.code, "schema_lock_not_available");
-    assert!(learned.message.contains("migration 2"), "{learned:?}");
+    assert!(
+        learned.message.contains(&format!("migration {NEXT}")),
+        "{learned:?}"
+    );
     assert!(learned.remedy.contains("pg_stat_activity"), "{learned:?}");
     assert!(news.try_recv().is_err(), "told once");
 
@@ -120,10 +128,16 @@ async fn a_migration_gives_way_to_a_long_query_and_the_chat_goes_on() {
     psql(&url, end).await.unwrap();
     assert!(long.await.unwrap().is_err());
     let change = after.databases.migrate(&after.target).await.unwrap();
-    assert_eq!(change, SchemaChange { from: 1, to: 2 });
+    assert_eq!(
+        change,
+        SchemaChange {
+            from: NOW,
+            to: NEXT
+        }
+    );
     drop((served, second));
     after.databases.forget(after.target.instance);
-    assert_eq!(after.connection().await.schema_version(), 2);
+    assert_eq!(after.connection().await.schema_version(), NEXT);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,8 +156,8 @@ async fn two_programs_at_once_apply_it_once() {
     );
     let mut from = [first.unwrap().from, second.unwrap().from];
     from.sort_unstable();
-    assert_eq!(from, [1, 2], "one did it, the other found it done");
-    assert_eq!(versions(&url).await, "1,2");
+    assert_eq!(from, [NOW, NEXT], "one did it, the other found it done");
+    assert_eq!(version(&url).await, NEXT);
 }
 
 #[tokio::test]
@@ -163,16 +177,22 @@ async fn a_connection_lost_in_the_middle_leaves_the_database_as_it_was() {
     });
     let error = cut_off.unwrap_err();
     assert!(
-        matches!(error, ClientDbError::Migration { version: 2, .. }),
+        matches!(error, ClientDbError::Migration { version: NEXT, .. }),
         "{error:?}"
     );
-    assert_eq!(versions(&url).await, "1");
+    assert_eq!(version(&url).await, NOW);
     let half_done = "SELECT to_regclass('stoa.half_done') IS NULL";
     assert_eq!(psql(&url, half_done).await.as_deref(), Ok("t"));
     // And nothing of it stands in the way of the next.
     let program = seen_by(&before, next());
     let change = program.databases.migrate(&program.target).await.unwrap();
-    assert_eq!(change, SchemaChange { from: 1, to: 2 });
+    assert_eq!(
+        change,
+        SchemaChange {
+            from: NOW,
+            to: NEXT
+        }
+    );
 }
 
 #[tokio::test]
@@ -184,13 +204,16 @@ async fn a_migration_that_differs_from_the_applied_one_stops_everything_after_it
     let refused = program.databases.checkout(&program.target).await;
     let error = refused.err().unwrap();
     assert!(
-        matches!(error, ClientDbError::ForeignMigration { version: 2 }),
+        matches!(error, ClientDbError::ForeignMigration { version: NEXT }),
         "{error:?}"
     );
     let shown = trouble(&program, &error);
     assert_eq!(shown.code, "schema_foreign_migration");
-    assert!(shown.message.contains("migration 2"), "{shown:?}");
-    assert_eq!(versions(&url).await, "1,2");
+    assert!(
+        shown.message.contains(&format!("migration {NEXT}")),
+        "{shown:?}"
+    );
+    assert_eq!(version(&url).await, NEXT);
 }
 
 #[tokio::test]
@@ -210,7 +233,7 @@ async fn one_version_behind_is_served_without_the_right_to_migrate_and_the_remed
     let program = seen_by(&before, next());
     let mut news = program.databases.schema_news().unwrap();
     let served = program.connection().await;
-    assert_eq!(served.schema_version(), 1);
+    assert_eq!(served.schema_version(), NOW);
     assert!(sessions::find(&served, session).await.unwrap().is_some());
     let SchemaNews { outcome, .. } = news.try_recv().unwrap();
     let shown = outcome.unwrap_err();
@@ -218,7 +241,13 @@ async fn one_version_behind_is_served_without_the_right_to_migrate_and_the_remed
 
     psql(&url, &shown.remedy).await.unwrap();
     let change = program.databases.migrate(&program.target).await.unwrap();
-    assert_eq!(change, SchemaChange { from: 1, to: 2 });
+    assert_eq!(
+        change,
+        SchemaChange {
+            from: NOW,
+            to: NEXT
+        }
+    );
 }
 
 #[tokio::test]
@@ -229,17 +258,17 @@ async fn older_than_one_version_behind_is_refused_and_then_rests() {
     let failed = program.databases.checkout(&program.target).await;
     let error = failed.err().unwrap();
     assert!(
-        matches!(error, ClientDbError::Migration { version: 3, .. }),
+        matches!(error, ClientDbError::Migration { version, .. } if version == NEXT + 1),
         "{error:?}"
     );
     assert_eq!(trouble(&program, &error).code, "schema_migration_failed");
-    assert_eq!(versions(&url).await, "1", "all of it or nothing");
+    assert_eq!(version(&url).await, NOW, "all of it or nothing");
     let refused = program.databases.checkout(&program.target).await;
     assert!(
         matches!(
             refused,
             Err(ClientDbError::SchemaTooOld {
-                version: 1,
+                version: NOW,
                 last: "database_migration_failed",
                 ..
             })
@@ -259,11 +288,17 @@ async fn a_schema_that_is_one_version_ahead_is_served_and_one_further_is_not() {
     // The program was rolled back: what it had released meanwhile is additive.
     let rolled_back = seen_by(&before, Migrations::shipped());
     let served = rolled_back.connection().await;
-    assert_eq!(served.schema_version(), 2);
+    assert_eq!(served.schema_version(), NEXT);
     assert!(sessions::find(&served, session).await.unwrap().is_some());
     rolled_back.session().await;
     let change = rolled_back.databases.migrate(&rolled_back.target).await;
-    assert_eq!(change.unwrap(), SchemaChange { from: 2, to: 2 });
+    assert_eq!(
+        change.unwrap(),
+        SchemaChange {
+            from: NEXT,
+            to: NEXT
+        }
+    );
 
     let newest = seen_by(&before, next().with("third", "SELECT 1"));
     newest.databases.migrate(&newest.target).await.unwrap();
@@ -274,9 +309,9 @@ async fn a_schema_that_is_one_version_ahead_is_served_and_one_further_is_not() {
         matches!(
             error,
             ClientDbError::SchemaTooNew {
-                version: 3,
-                newest: 2
-            }
+                version,
+                newest: NEXT
+            } if version == NEXT + 1
         ),
         "{error:?}"
     );
@@ -295,8 +330,8 @@ async fn migrations_through_a_pooler_take_turns_and_leave_no_settings_behind() {
     let (_child, address) = pgbouncer(&direct, folder.path()).await;
     let (one, other) = (at(&direct, &address, next()), at(&direct, &address, next()));
     let (first, second) = tokio::join!(one.connection(), other.connection());
-    assert_eq!(first.schema_version().max(second.schema_version()), 2);
-    assert_eq!(versions(&url).await, "1,2");
+    assert_eq!(first.schema_version().max(second.schema_version()), NEXT);
+    assert_eq!(version(&url).await, NEXT);
     drop((first, second));
     let client = at(&direct, &address, next());
     let through = client.given_url();

@@ -17,6 +17,7 @@ mod drill;
 mod exchanged;
 mod export;
 mod five_steps;
+mod fleet;
 mod instances;
 mod isolation;
 mod keys;
