@@ -34,7 +34,7 @@ struct Arguments {
     /// A few requests only, to see that it works; the figures then say nothing
     #[arg(long)]
     smoke: bool,
-    /// Only the figures whose names contain this: first-token, chats, memory, clients
+    /// Only the figures whose names contain this: first-token, chats, memory, clients, migrations
     #[arg(long, default_value = "")]
     only: String,
     /// The server that is measured; else the `stoa` beside this program
@@ -106,6 +106,10 @@ async fn measure(arguments: Arguments) -> Result<()> {
     if wanted("clients") {
         let clients = figures::clients::measure(&ground, amount, &mut report);
         clients.await.context("many clients' databases")?;
+    }
+    if wanted("migrations") {
+        let migrations = figures::migrations::measure(&ground, amount, &mut report);
+        migrations.await.context("migrations a minute")?;
     }
     report.end();
     ground.clear().await

@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Time in `/proc/PID/stat` is in hundredths of a second, whatever the kernel's own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// How often a program is looked at that runs to its end.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// A running server. Killed when dropped.
 pub(crate) struct Process {
     /// Where it listens, such as `http://127.0.0.1:41234`.
@@ -72,11 +75,7 @@ impl Process {
 
     /// Its resident memory now, in bytes.
     pub(crate) fn resident(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|rest| rest.split_whitespace().next());
-        let kilobytes: f64 = kilobytes.context("no VmRSS in its status")?.parse()?;
-        Ok(kilobytes * 1024.0)
+        Ok(kilobytes(self.id()?, "VmRSS:")? * 1024.0)
     }
 
     /// Ends it.
@@ -147,6 +146,55 @@ impl Stat {
             ended_children: ticks / TICKS_PER_SECOND,
         })
     }
+}
+
+/// What a program that ended used and printed.
+pub(crate) struct Watched {
+    /// Its standard output.
+    pub(crate) output: Vec<u8>,
+    /// Processor time, in seconds.
+    pub(crate) seconds: f64,
+    /// The most memory that was resident, in bytes.
+    pub(crate) most_resident: f64,
+}
+
+/// Runs a program to its end and looks at it meanwhile; the last few milliseconds escape.
+pub(crate) async fn watch(mut command: Command) -> Result<Watched> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot start {:?}", program(&command)))?;
+    let id = child.id().context("it has ended already")?;
+    let (mut seconds, mut most_resident) = (0.0, 0.0);
+    let mut ended = std::pin::pin!(child.wait_with_output());
+    let ended = loop {
+        tokio::select! {
+            ended = &mut ended => break ended?,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        // While it ends, there is less and less to read.
+        if let (Ok(used), Ok(most)) = (seconds_of(id), kilobytes(id, "VmHWM:"))
+            && used > seconds
+        {
+            (seconds, most_resident) = (used, most * 1024.0);
+        }
+    };
+    anyhow::ensure!(ended.status.success(), "it failed with {}", ended.status);
+    Ok(Watched {
+        output: ended.stdout,
+        seconds,
+        most_resident,
+    })
+}
+
+fn kilobytes(process: u32, name: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    let number = number.with_context(|| format!("no {name} in its status"))?;
+    Ok(number.parse()?)
 }
 
 /// Says to whoever started this process where it listens.

@@ -1,5 +1,6 @@
 //! `stoa serve`, and an instance on it, made through the contract.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,34 @@ impl Platform {
         Ok(sum)
     }
 
+    /// A place for what its processes leave.
+    fn directory(&self, ground: &Ground) -> Result<PathBuf> {
+        let directory = ground.directory().join(&self.name);
+        std::fs::create_dir_all(&directory)?;
+        Ok(directory)
+    }
+
+    /// `stoa` on this platform, with the settings of production, except that it may reach loopback.
+    pub(crate) fn command(&self, ground: &Ground, arguments: &[&str]) -> Result<Command> {
+        let directory = self.directory(ground)?;
+        let mut command = Command::new(&ground.binary);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOST", "127.0.0.1")
+            .env("PLATFORM_DATABASE_URL", self.url.expose_secret())
+            .env(
+                "STOA_MANAGED_DATABASE_URL",
+                ground.cluster().expose_secret(),
+            )
+            .env("STOA_MASTER_KEY", self.keys.expose_secret())
+            .env("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+            .env("STOA_DATA_DIR", &directory)
+            .current_dir(&directory);
+        Ok(command)
+    }
+
     async fn token(&self) -> Result<Token> {
         let random = Random::system();
         let token = Token::issue(TokenKind::Platform, &random);
@@ -98,33 +127,19 @@ impl Platform {
 }
 
 impl Stoa {
-    /// `stoa serve` with the settings of production, except that it may reach loopback.
+    /// A server that is ready.
     pub(crate) async fn start(ground: &Ground, platform: &Platform, http: &Http) -> Result<Self> {
         let free = std::net::TcpListener::bind("127.0.0.1:0")?;
         let port = free.local_addr()?.port();
         drop(free);
-        let directory = ground.directory().join(&platform.name);
-        std::fs::create_dir_all(&directory)?;
+        let mut command = platform.command(ground, &["serve"])?;
+        let log_file = platform.directory(ground)?.join("log");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(directory.join("log"))?;
-        let mut command = Command::new(&ground.binary);
+            .open(&log_file)?;
         command
-            .arg("serve")
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOST", "127.0.0.1")
             .env("PORT", port.to_string())
-            .env("PLATFORM_DATABASE_URL", platform.url.expose_secret())
-            .env(
-                "STOA_MANAGED_DATABASE_URL",
-                ground.cluster().expose_secret(),
-            )
-            .env("STOA_MASTER_KEY", platform.keys.expose_secret())
-            .env("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
-            .env("STOA_DATA_DIR", &directory)
-            .current_dir(&directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -133,7 +148,7 @@ impl Stoa {
         let ready = format!("{}/readyz", process.base);
         let started = Instant::now();
         while !http.is_up(&ready).await {
-            let said = || std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+            let said = || std::fs::read_to_string(&log_file).unwrap_or_default();
             process.check_alive().with_context(said)?;
             ensure!(started.elapsed() < START, "not ready: {}", said());
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use stoa_client_db::SCHEMA_VERSION;
 use stoa_domain::seal::{DataKey, SealPlace};
 use stoa_domain::{Clock, DatabaseMode, DatabaseState, InstanceId, InstanceName, Random, Slug};
 use stoa_platform_db::instances::{self, DatabaseFacts, NewDatabase, NewInstance};
@@ -113,7 +114,11 @@ fn database(instance: InstanceId, key: &DataKey, random: &Random) -> Result<NewD
     Ok(NewDatabase {
         mode: DatabaseMode::Managed,
         address_sealed: key.seal(&place, address.as_bytes(), random)?,
-        facts: DatabaseFacts::default(),
+        // Up to date, or the sweep would be busy with them.
+        facts: DatabaseFacts {
+            schema_version: Some(SCHEMA_VERSION),
+            ..DatabaseFacts::default()
+        },
         state: DatabaseState::Ready,
         supabase_url: None,
         supabase_sealed: None,

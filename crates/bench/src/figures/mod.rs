@@ -4,6 +4,7 @@ pub(crate) mod chats;
 pub(crate) mod clients;
 pub(crate) mod first_token;
 pub(crate) mod memory;
+pub(crate) mod migrations;
 
 use bytes::Bytes;
 use serde_json::json;
