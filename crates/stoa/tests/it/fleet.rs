@@ -374,7 +374,7 @@ async fn progress_is_shown_on_a_terminal() {
     let output = on_a_terminal.output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(
-        shown.contains("1 of 3 clients' databases, 1 failed"),
+        shown.contains("Migrating clients' databases: 1 of 3, 1 failed"),
         "{shown}"
     );
     assert!(shown.contains("schema_lock_not_available"), "{shown}");
