@@ -196,7 +196,8 @@ impl ClientDatabases {
             schemas,
             ..
         } = &*self.inner;
-        let opened = entry.open(outbound, settings, tasks, schemas).await;
+        // Boxed, since it is large and every caller's future would hold it, and rare.
+        let opened = Box::pin(entry.open(outbound, settings, tasks, schemas)).await;
         attempt.report(opened.as_ref().err());
         Ok(self.lend(entry, opened?, place, turn))
     }
