@@ -106,7 +106,7 @@ impl Server {
                 let cause = tokio::select! {
                     signal = termination.wait() => { tracing::info!(signal, "ending"); Ok(()) }
                     () = databases.ended() => Err(postgres_ended()),
-                    failure = failure_of(first(&app)) => Err(failure),
+                    failure = failure_of(Box::pin(first(&app))) => Err(failure),
                 };
                 (Some(connections), cause)
             }
