@@ -147,16 +147,6 @@ async fn arguments_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_in_a_call_gives_no_half_of_it() {
-    let fake = FakeAi::start().await.unwrap();
-    for wire in WIRES {
-        let all = asked(wire, &fake, &with_tools("calls=1,drop_after=2")).await;
-        assert_eq!(all.calls, [], "{}", wire.name);
-        assert!(all.error.is_some(), "{}", wire.name);
-    }
-}
-
-#[tokio::test]
 async fn the_choice_of_tools_is_put_in_each_formats_words() {
     let fake = FakeAi::start().await.unwrap();
     let named = ToolChoice::Named("search".to_owned());
