@@ -45,6 +45,8 @@ pub struct ClientConnection {
     /// without calling that an error.
     statement_failed: AtomicBool,
     under_way: AtomicU32,
+    /// Whether the database said that it was moved away from.
+    met_a_closed_door: AtomicBool,
     kept: KeptStatements,
 }
 
@@ -70,6 +72,7 @@ impl ClientConnection {
             unfit: AtomicBool::new(false),
             statement_failed: AtomicBool::new(false),
             under_way: AtomicU32::new(0),
+            met_a_closed_door: AtomicBool::new(false),
             kept: KeptStatements::default(),
         })
     }
@@ -258,6 +261,11 @@ impl ClientConnection {
         &self.under_way
     }
 
+    /// Whether the database said that it was moved away from.
+    pub(crate) fn met_a_closed_door(&self) -> bool {
+        self.met_a_closed_door.load(Ordering::Relaxed)
+    }
+
     /// Nobody gets this connection after its present user.
     pub(crate) fn make_unfit(&self) {
         self.unfit.store(true, Ordering::Relaxed);
@@ -329,7 +337,12 @@ impl ClientConnection {
         if error.as_db_error().is_none() {
             self.unfit.store(true, Ordering::Relaxed);
         }
-        ClientDbError::from_statement(error)
+        let failed = ClientDbError::from_statement(error);
+        if matches!(failed, ClientDbError::Moved) {
+            self.met_a_closed_door.store(true, Ordering::Relaxed);
+            self.unfit.store(true, Ordering::Relaxed);
+        }
+        failed
     }
 }
 

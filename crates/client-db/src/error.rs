@@ -8,6 +8,9 @@ use tokio_postgres::error::SqlState;
 /// How much of a server's own words is kept.
 const LONGEST_MESSAGE: usize = 300;
 
+/// The SQLSTATE with which a database that was moved away from refuses to be written to.
+const MOVED: &str = "MOVED";
+
 /// A client's database could not be used, or did not do what was asked.
 ///
 /// Nothing in here or in its sources holds a password or an address, and of what the server says
@@ -106,6 +109,10 @@ pub enum ClientDbError {
         /// The constraint's name.
         constraint: String,
     },
+    /// Everything was moved to another database, and this one is kept as it was. Nothing was
+    /// changed: whoever looks the address up again finds the other one.
+    #[error("everything was moved to another database")]
+    Moved,
     /// The server answered a statement with an error.
     #[error("the database refused a statement: {0}")]
     Statement(ServerError),
@@ -192,6 +199,7 @@ impl ClientDbError {
             Self::SchemaTooOld { .. } => "database_schema_too_old",
             Self::SchemaTooNew { .. } => "database_schema_too_new",
             Self::Conflict { .. } => "conflict",
+            Self::Moved => "database_moved",
             Self::Statement(_) => "database_statement",
             Self::Undone => "database_undone",
             Self::Unreadable { .. } => "database_unreadable",
@@ -212,6 +220,7 @@ impl ClientDbError {
             | Self::Busy
             | Self::Resting { .. }
             | Self::Mismatch
+            | Self::Moved
             | Self::Migration { .. }
             | Self::ForeignMigration { .. }
             | Self::SchemaTooOld { .. }
@@ -241,6 +250,9 @@ impl ClientDbError {
             if *server.code() == SqlState::UNIQUE_VIOLATION {
                 let constraint = shown(server.constraint().unwrap_or_default());
                 return Self::Conflict { constraint };
+            }
+            if server.code().code() == MOVED {
+                return Self::Moved;
             }
             return Self::Statement(ServerError::from(server));
         }

@@ -37,6 +37,7 @@ pub mod holdings;
 pub mod idempotency;
 pub mod live_configurations;
 pub mod messages;
+pub mod moving;
 pub mod preflight;
 pub mod provision;
 pub mod rag_instructions;

@@ -78,6 +78,8 @@ ids! {
     SignInLinkId
     /// A piece of background work.
     JobId
+    /// A move of an instance's database to another.
+    MoveId
     /// A line of the audit log.
     AuditEntryId
     /// One conversation.

@@ -18,7 +18,7 @@ pub mod violation;
 pub use clock::Clock;
 pub use id::{
     ApiConfigurationId, ApiTokenId, AuditEntryId, ChunkId, DocumentId, EndUserId, InstanceAdminId,
-    InstanceId, JobId, MessageId, SessionId, SignInLinkId, SuperAdminId, UserSessionId,
+    InstanceId, JobId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId, UserSessionId,
 };
 pub use live_configuration::LiveConfiguration;
 pub use rag_instructions::RagInstructions;

@@ -48,6 +48,8 @@ pub(super) struct Entry {
     pub(super) breaker: Breaker,
     idle: Mutex<VecDeque<Idle>>,
     closed: AtomicBool,
+    /// Whether the database said that it was moved away from: nobody is sent there any more.
+    moved: AtomicBool,
     pub(super) schema: Schema,
     touched: Mutex<Instant>,
 }
@@ -63,6 +65,7 @@ impl Entry {
             breaker: Breaker::default(),
             idle: Mutex::new(VecDeque::new()),
             closed: AtomicBool::new(false),
+            moved: AtomicBool::new(false),
             schema: Schema::default(),
             touched: Mutex::new(Instant::now()),
         }
@@ -142,6 +145,14 @@ impl Entry {
         if !self.closed.load(Ordering::Relaxed) {
             idle.push_back(connection);
         }
+    }
+
+    pub(super) fn set_moved(&self) {
+        self.moved.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_moved(&self) -> bool {
+        self.moved.load(Ordering::Relaxed)
     }
 
     pub(super) fn close(&self) {

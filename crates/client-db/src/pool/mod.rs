@@ -174,11 +174,14 @@ impl ClientDatabases {
     ///
     /// # Errors
     ///
-    /// `Busy` when none is free in time, `Resting` at once while the breaker is open, else what
+    /// `Moved` once it was found that everything is in another database, `Busy` when none is free in time, `Resting` at once while the breaker is open, else what
     /// went wrong with opening one.
     pub async fn checkout(&self, target: &Target) -> Result<PooledConnection, ClientDbError> {
         let settings = &self.inner.settings;
         let entry = self.entry(target);
+        if entry.is_moved() {
+            return Err(ClientDbError::Moved);
+        }
         let until = Instant::now() + settings.acquire;
         let turn = timeout_at(until, Arc::clone(&entry.turns).acquire_owned())
             .await
@@ -351,6 +354,9 @@ impl Drop for PooledConnection {
         let (Some(connection), Some(place)) = (self.connection.take(), self.place.take()) else {
             return;
         };
+        if connection.met_a_closed_door() {
+            self.entry.set_moved();
+        }
         // Somebody waiting for a place under the cap comes before a connection's next use.
         let wanted_elsewhere = self.databases.inner.waiting.load(Ordering::Relaxed) > 0;
         if connection.is_fit() && !wanted_elsewhere {

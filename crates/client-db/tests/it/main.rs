@@ -12,6 +12,7 @@ mod copy;
 mod hostile;
 mod knowledge;
 mod migrations;
+mod moving;
 mod pgbouncer;
 mod pool;
 mod preflight;
