@@ -23,6 +23,7 @@ pub mod instance_admins;
 pub mod instances;
 pub mod jobs;
 pub mod master_keys;
+pub mod moves;
 pub mod plans;
 pub mod sign_in_links;
 pub mod signals;

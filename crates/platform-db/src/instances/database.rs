@@ -8,7 +8,7 @@ use super::announce;
 use crate::DbError;
 
 /// What was seen of a client's database, to show; none of it opens anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DatabaseFacts {
     /// The host of its address.
     pub host: Option<String>,

@@ -93,6 +93,8 @@ pub struct ClientDatabase {
     pub checked_at: Option<DateTime<Utc>>,
     /// Why its schema could not be brought up to date, where that was tried and failed.
     pub schema_error: Option<SchemaError>,
+    /// Until when nobody takes a connection to it, because a move is about to switch.
+    pub paused_until: Option<DateTime<Utc>>,
 }
 
 /// A row as it is stored.
@@ -113,6 +115,7 @@ pub(crate) struct InstanceRow {
     database_generation: i64,
     database_address_sealed: Option<Vec<u8>>,
     database_checked_at: Option<DateTime<Utc>>,
+    database_paused_until: Option<DateTime<Utc>>,
     schema_version: Option<i32>,
     schema_error_code: Option<String>,
     schema_error: Option<String>,
@@ -163,6 +166,7 @@ impl TryFrom<InstanceRow> for Instance {
                     row.schema_error_remedy,
                     row.schema_error_at,
                 ),
+                paused_until: row.database_paused_until,
             },
             supabase_url: row.supabase_url,
             supabase_sealed: row.supabase_sealed,
