@@ -8,7 +8,7 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use stoa_ai::Ai;
 use stoa_client_db::provision::ManagedCluster;
-use stoa_client_db::{AddressRules, ClientDatabases, PooledConnection};
+use stoa_client_db::{AddressRules, ClientDatabases, ClientDbError, PooledConnection};
 use stoa_domain::seal::MasterKeyRing;
 use stoa_domain::{Clock, InstanceId, Random, SessionId};
 use stoa_knowledge::ChildSettings;
@@ -28,6 +28,7 @@ use crate::database::DatabaseError;
 use crate::export::Exports;
 use crate::known::KnownInstances;
 use crate::meter::Meter;
+use crate::moving;
 use crate::passwords::{PasswordError, Passwords};
 use crate::registry::{Registered, RegistryError};
 use crate::sign_in::backoff::Backoff;
@@ -267,7 +268,7 @@ impl App {
     }
 
     /// A connection to an instance's database, at the address that it has now: `registered` may be
-    /// as old as the answer that holds it.
+    /// as old as the answer that holds it. Waits while a move switches.
     ///
     /// # Errors
     /// When none is set, or it fails.
@@ -275,7 +276,37 @@ impl App {
         &self,
         registered: &Registered,
     ) -> Result<PooledConnection, DatabaseError> {
-        let current = self.current(registered).await?;
+        match self.lent(registered).await {
+            // It has just moved, and this process had not heard of it.
+            Err(DatabaseError::Failed(ClientDbError::Moved)) => {
+                Box::pin(moving::follow(self, registered.id())).await?;
+                self.lent(registered).await
+            }
+            lent => lent,
+        }
+    }
+
+    /// Does one thing in an instance's database, and once more where that has just moved while it
+    /// was done: then nothing of it was.
+    ///
+    /// # Errors
+    /// As [`Self::checkout`], or when it fails.
+    pub(crate) async fn in_database<T, F>(
+        &self,
+        registered: &Registered,
+        work: impl Fn(PooledConnection) -> F,
+    ) -> Result<T, DatabaseError>
+    where
+        F: Future<Output = Result<T, ClientDbError>>,
+    {
+        match work(self.checkout(registered).await?).await {
+            Err(ClientDbError::Moved) => Ok(work(self.checkout(registered).await?).await?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn lent(&self, registered: &Registered) -> Result<PooledConnection, DatabaseError> {
+        let current = moving::waited(self, registered).await?;
         let registered = current.as_deref().unwrap_or(registered);
         let target = registered.target().ok_or(DatabaseError::Unset)?;
         Ok(self.parts.clients.checkout(target).await?)
@@ -303,7 +334,10 @@ impl App {
     /// An instance as it is registered now. While the platform's database cannot say, that is what
     /// the caller holds, unless it is known to have changed: an answer under way outlives an outage
     /// of the platform, and never goes to a place that its instance has left.
-    async fn current(&self, held: &Registered) -> Result<Option<Arc<Registered>>, DatabaseError> {
+    pub(crate) async fn current(
+        &self,
+        held: &Registered,
+    ) -> Result<Option<Arc<Registered>>, DatabaseError> {
         match self.registered(held.id()).await {
             Ok(Some(current)) => Ok(Some(current)),
             Ok(None) => Err(DatabaseError::Unset),
@@ -324,6 +358,11 @@ impl App {
     pub(crate) async fn forget_instance(&self, instance: InstanceId) {
         self.instances.forget(instance).await;
         self.contents.invalidate(&instance).await;
+    }
+
+    /// Has an instance's registry row read anew; its settings stay as they are.
+    pub(crate) async fn read_anew(&self, instance: InstanceId) {
+        self.instances.forget(instance).await;
     }
 
     /// Forgets what is cached of an instance's settings.

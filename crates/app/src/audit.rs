@@ -18,6 +18,18 @@ pub(crate) struct By {
 }
 
 impl By {
+    /// The platform itself, which brings to its end what somebody began.
+    pub(crate) fn system() -> Self {
+        Self {
+            actor: audit_log::Actor {
+                kind: ActorKind::System,
+                id: None,
+                name: "stoa".to_owned(),
+            },
+            address: None,
+        }
+    }
+
     /// Somebody known by a credential.
     pub(crate) fn known(actor: Actor, name: &str, address: Option<IpAddr>) -> Self {
         let (kind, id) = match actor {

@@ -1,5 +1,5 @@
 //! Clearing away what is over in the platform's database: sessions, kept answers, cached values,
-//! finished jobs. Every replica does it now and then; twice does no harm.
+//! finished jobs. And taking up moves that no job carries on. Every replica does it now and then; twice does no harm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use stoa_platform_db::{DbError, cache_entries, idempotency_keys, jobs, user_sessions};
 
-use crate::App;
+use crate::{App, moving};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 /// For how long a finished or dead job can be looked at.
@@ -33,5 +33,6 @@ async fn clear_away(app: &App) -> Result<(), DbError> {
     idempotency_keys::purge(&mut connection, now).await?;
     cache_entries::expire(&mut connection, now).await?;
     jobs::purge_finished(&mut connection, now - JOBS_KEPT).await?;
-    Ok(())
+    drop(connection);
+    moving::enqueue_forgotten(app).await
 }

@@ -10,7 +10,9 @@ use stoa_platform_db::DbError;
 use stoa_platform_db::instances::{self, Instance};
 
 use crate::App;
-use crate::database::{StoredAddressError, open_address, open_anon_key, open_operators_address};
+use crate::database::{
+    StoredAddressError, address_place, open_address_at, open_anon_key, open_operators_address_at,
+};
 
 /// Why an instance could not be looked up.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +72,8 @@ impl Registered {
         let target = match &row.database.address_sealed {
             None => None,
             Some(address) => {
-                let address = stored_address(app, &row, &key, address)
+                let (mode, place) = (row.database.mode, address_place(instance));
+                let address = stored_address(app, mode, &key, &place, address)
                     .map_err(|source| RegistryError::Address { instance, source })?;
                 Some(Target {
                     instance,
@@ -141,6 +144,22 @@ impl Registered {
     }
 }
 
+/// Opens an address of an instance's that is sealed for another place than the registry.
+///
+/// # Errors
+/// When it does not open, or is none.
+pub(crate) fn open_address(
+    app: &App,
+    registered: &Registered,
+    place: &SealPlace,
+    sealed: &[u8],
+    mode: DatabaseMode,
+) -> Result<DatabaseAddress, RegistryError> {
+    let instance = registered.id();
+    stored_address(app, mode, registered.key(), place, sealed)
+        .map_err(|source| RegistryError::Address { instance, source })
+}
+
 /// Where the keys of an instance's Supabase project are sealed.
 #[must_use]
 pub const fn supabase_place(instance: InstanceId) -> SealPlace {
@@ -156,19 +175,20 @@ pub const fn supabase_place(instance: InstanceId) -> SealPlace {
 /// which may be another host or port than when the database was made.
 fn stored_address(
     app: &App,
-    row: &Instance,
+    mode: DatabaseMode,
     key: &DataKey,
+    place: &SealPlace,
     sealed: &[u8],
 ) -> Result<DatabaseAddress, StoredAddressError> {
     let settings = app.settings();
-    match row.database.mode {
+    match mode {
         // The operator's own word, which no rule for clients judges.
-        DatabaseMode::External if settings.dedicated == Some(row.id) => {
-            open_operators_address(sealed, row.id, key)
+        DatabaseMode::External if settings.dedicated == Some(place.instance) => {
+            open_operators_address_at(place, sealed, key)
         }
-        DatabaseMode::External => open_address(sealed, row.id, key, &settings.address_rules),
+        DatabaseMode::External => open_address_at(place, sealed, key, &settings.address_rules),
         DatabaseMode::Managed => {
-            let stored = open_operators_address(sealed, row.id, key)?;
+            let stored = open_operators_address_at(place, sealed, key)?;
             Ok(match &settings.managed {
                 Some(cluster) => cluster.locate(&stored),
                 None => stored,

@@ -12,16 +12,32 @@ use tokio::sync::Semaphore;
 use crate::App;
 use crate::documents::indexing;
 use crate::instances::{delete, reclaim};
+use crate::moving;
 
-/// How many jobs one process does at once.
-const AT_ONCE: usize = 2;
+/// Work of a kind has places of its own, so that what takes hours keeps nothing short waiting.
+const LANES: [Lane; 2] = [
+    Lane {
+        kinds: &[indexing::KIND, delete::KIND, reclaim::KIND],
+        at_once: 2,
+    },
+    Lane {
+        kinds: &[moving::KIND],
+        at_once: 4,
+    },
+];
 /// How long a job is held without a heartbeat, and how often the heart beats.
-const LEASE: TimeDelta = TimeDelta::seconds(60);
+pub(crate) const LEASE: TimeDelta = TimeDelta::seconds(60);
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How often the queue is looked at when nobody says that there is work.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Every kind of job that this program knows.
-const KINDS: [&str; 3] = [indexing::KIND, delete::KIND, reclaim::KIND];
+
+/// Kinds of jobs that share places.
+#[derive(Clone, Copy)]
+struct Lane {
+    kinds: &'static [&'static str],
+    /// How many of them one process does at once.
+    at_once: usize,
+}
 
 /// How a job ended when it did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +52,9 @@ pub enum JobError {
 
 /// Starts the workers, until shutdown.
 pub fn start(app: &Arc<App>) {
-    app.tasks().spawn(look_for_work(Arc::clone(app)));
+    for lane in LANES {
+        app.tasks().spawn(look_for_work(Arc::clone(app), lane));
+    }
 }
 
 /// Does what is due, and returns when nothing is: for tests and commands, which do not wait.
@@ -46,7 +64,8 @@ pub fn start(app: &Arc<App>) {
 pub async fn run_due(app: &Arc<App>) -> Result<usize, DbError> {
     let mut done = 0;
     loop {
-        let jobs = claim(app, 1, &[]).await?;
+        let kinds = LANES.map(|lane| lane.kinds).concat();
+        let jobs = claim(app, &kinds, &[]).await?;
         let Some(job) = jobs.into_iter().next() else {
             return Ok(done);
         };
@@ -55,18 +74,34 @@ pub async fn run_due(app: &Arc<App>) -> Result<usize, DbError> {
     }
 }
 
-async fn look_for_work(app: Arc<App>) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+/// Carries moves on for as long as somebody waits for one, for a command beside a server or without
+/// one: whoever is first does the work.
+///
+/// # Errors
+/// When the queue cannot be read.
+pub async fn run_due_moves(app: &Arc<App>) -> Result<(), DbError> {
+    loop {
+        match claim(app, &[moving::KIND], &[]).await?.into_iter().next() {
+            Some(job) => carry_out(app, &job).await,
+            None => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+}
+
+async fn look_for_work(app: Arc<App>, lane: Lane) {
+    let places = Arc::new(Semaphore::new(lane.at_once));
     let busy = Arc::new(Busy::default());
     while !app.shutdown().is_cancelled() {
         let woken = app.woken();
         tokio::pin!(woken);
         // Enabled before looking, so that what is said while looking is not missed.
         woken.as_mut().enable();
-        let took = take(&app, &places, &busy).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the queue cannot be read");
-            false
-        });
+        let took = take(&app, lane, &places, &busy)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "the queue cannot be read");
+                false
+            });
         if took {
             continue;
         }
@@ -79,11 +114,17 @@ async fn look_for_work(app: Arc<App>) {
 }
 
 /// Takes one job if there is a place and a job; true when it is worth looking again at once.
-async fn take(app: &Arc<App>, places: &Arc<Semaphore>, busy: &Arc<Busy>) -> Result<bool, DbError> {
+async fn take(
+    app: &Arc<App>,
+    lane: Lane,
+    places: &Arc<Semaphore>,
+    busy: &Arc<Busy>,
+) -> Result<bool, DbError> {
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         return Ok(false);
     };
-    let Some(job) = claim(app, 1, &busy.list()).await?.into_iter().next() else {
+    let jobs = claim(app, lane.kinds, &busy.list()).await?;
+    let Some(job) = jobs.into_iter().next() else {
         return Ok(false);
     };
     let share = busy.enter(job.instance);
@@ -96,12 +137,12 @@ async fn take(app: &Arc<App>, places: &Arc<Semaphore>, busy: &Arc<Busy>) -> Resu
     Ok(true)
 }
 
-async fn claim(app: &App, limit: i64, busy: &[InstanceId]) -> Result<Vec<Job>, DbError> {
+async fn claim(app: &App, kinds: &[&str], busy: &[InstanceId]) -> Result<Vec<Job>, DbError> {
     let claim = Claim {
-        kinds: &KINDS,
+        kinds,
         worker: "stoa",
         lease: LEASE,
-        limit,
+        limit: 1,
         busy,
     };
     let mut connection = app.platform().acquire().await?;
@@ -129,6 +170,7 @@ async fn perform(app: &Arc<App>, job: &Job) -> Result<(), JobError> {
         indexing::KIND => indexing::perform(app, job).await,
         delete::KIND => delete::perform(app, job).await,
         reclaim::KIND => reclaim::perform(app, job).await,
+        moving::KIND => Box::pin(moving::perform(app, job)).await,
         other => Err(JobError::Hopeless(format!(
             "this version does not know jobs of the kind {other}"
         ))),

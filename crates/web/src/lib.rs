@@ -30,6 +30,7 @@ use stoa_app::App;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::routes;
 
+pub use database::moving::MoveView;
 pub use http::problem::Problem;
 pub use http::routes::{Policy, Route};
 pub use instances::view::InstanceView;

@@ -100,10 +100,12 @@ pub async fn ask(
         history: HISTORY,
         now: created_at,
     };
-    let begun = {
-        let connection = app.checkout(&registered).await?;
-        messages::begin_turn(&connection, &turn).await?
-    };
+    let turn = &turn;
+    let begun = app
+        .in_database(&registered, |connection| async move {
+            messages::begin_turn(&connection, turn).await
+        })
+        .await?;
     match begun.ok_or(ChatError::NotFound)? {
         TurnStart::HandedOver { .. } | TurnStart::Existing { answer: None, .. } => {
             Ok(Asked::HandedOver)

@@ -6,7 +6,7 @@ use stoa_client_db::end_users::{self, SeenEndUser};
 use stoa_client_db::feedback::{self, Feedback};
 use stoa_client_db::messages::{self, Message};
 use stoa_client_db::sessions::{self, NewSession, Session};
-use stoa_client_db::{ClientConnection, Page, PageRequest};
+use stoa_client_db::{ClientConnection, ClientDbError, Page, PageRequest};
 use stoa_domain::token::SessionToken;
 use stoa_domain::{EndUserId, InstanceId, MessageId, SessionId};
 
@@ -47,24 +47,31 @@ pub async fn begin(
     let registered = active_instance(app, instance).await?;
     let token = SessionToken::issue(instance, app.random());
     let now = app.clock().now();
-    let connection = app.checkout(&registered).await?;
-    let end_user = match &begin.user {
-        Some(user) => claimed(app, &connection, user).await?,
-        None => None,
-    };
+    let user = begin.user.as_ref();
     let new = NewSession {
         id: app.new_id(SessionId::generate),
         token_hash: token.hash(),
-        end_user,
+        end_user: None,
         locale: begin.locale,
         page_url: begin.page_url,
         created_at: now,
     };
-    sessions::create(&connection, &new).await?;
-    let session = sessions::find(&connection, new.id)
-        .await?
-        .ok_or(ChatError::NotFound)?;
-    Ok((session, token))
+    let new = &new;
+    let session = app
+        .in_database(&registered, |connection| async move {
+            let end_user = match user {
+                Some(user) => claimed(app, &connection, user).await?,
+                None => None,
+            };
+            let new = NewSession {
+                end_user,
+                ..new.clone()
+            };
+            sessions::create(&connection, &new).await?;
+            sessions::find(&connection, new.id).await
+        })
+        .await?;
+    Ok((session.ok_or(ChatError::NotFound)?, token))
 }
 
 /// The end user that a visitor claims to be. A claim never joins a conversation to a person whom
@@ -73,7 +80,7 @@ async fn claimed(
     app: &App,
     connection: &ClientConnection,
     user: &ClaimedUser,
-) -> Result<Option<EndUserId>, ChatError> {
+) -> Result<Option<EndUserId>, ClientDbError> {
     let seen = SeenEndUser {
         id: app.new_id(EndUserId::generate),
         external_id: &user.id,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::json;
+use stoa_client_db::moving::{self as departure, Departure};
 use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 use stoa_client_db::{
     CertificateAuthority, ClientDbError, DatabaseAddress, Target, api_configurations, holdings,
@@ -17,12 +18,12 @@ use stoa_platform_db::{DbError, PgConnection};
 use super::examine::{Examined, Given, examine};
 use super::stored::seal_address;
 use super::{DatabaseError, SupabaseProject};
-use crate::App;
 use crate::access::ClientCaller;
 use crate::api_configurations::is_ready;
 use crate::audit::{self, By, Deed};
 use crate::contents::open_endpoint;
 use crate::registry::{Registered, RegistryError};
+use crate::{App, moving};
 
 /// A database as its client gives it.
 pub struct NewAddress {
@@ -50,6 +51,12 @@ pub enum ConnectError {
     /// The present database holds data, which would be left behind.
     #[error("the instance has a database that holds data")]
     AlreadySet,
+    /// It was moved away from before, and is kept as it was.
+    #[error("the database is one that was moved away from")]
+    Departed,
+    /// The database is being moved to another.
+    #[error("the database is being moved")]
+    Moving,
     /// Another change of the database was made at the same time.
     #[error("the database was changed at the same time")]
     Changed,
@@ -117,6 +124,8 @@ pub(crate) struct MadeReady {
     pub(crate) database: NewDatabase,
     /// Its address.
     pub(crate) address: DatabaseAddress,
+    /// Whether the instance has another database now.
+    leaves: bool,
     report: PreflightReport,
     /// Whether one of the AI configurations in it can answer.
     pub(crate) ai_ready: bool,
@@ -147,14 +156,23 @@ pub async fn put(
     caller: &ClientCaller,
     new: NewAddress,
 ) -> Result<Connected, ConnectError> {
+    connect_for(app, caller.registered(), new, By::from(caller)).await
+}
+
+/// Connects a database for an instance that leaves nothing behind.
+///
+/// # Errors
+/// As [`put`].
+pub(crate) async fn connect_for(
+    app: &Arc<App>,
+    registered: &Arc<Registered>,
+    new: NewAddress,
+    by: By,
+) -> Result<Connected, ConnectError> {
     if app.settings().dedicated.is_some() {
         return Err(ConnectError::Dedicated);
     }
-    let (worker, registered, by) = (
-        Arc::clone(app),
-        Arc::clone(caller.registered()),
-        By::from(caller),
-    );
+    let (worker, registered) = (Arc::clone(app), Arc::clone(registered));
     let work = app
         .tasks()
         .spawn(async move { connect(&worker, &registered, &new, by).await });
@@ -175,7 +193,9 @@ async fn connect(
         key: registered.key(),
         generation: registered.row().database.generation,
     };
-    let ready = made_ready(app, owner, new, address, report).await?;
+    let mut ready = made_ready(app, owner, new, address, report).await?;
+    let present = registered.target();
+    ready.leaves = present.is_some_and(|it| !moving::same_place(&it.address, &ready.address));
     note(app, owner, &ready, by).await?;
     // First what leads to the old address, then the connections to it, so that none is opened anew.
     app.forget_instance(owner.instance).await;
@@ -256,6 +276,18 @@ pub(crate) async fn give_back(app: &App, instance: InstanceId, address: &Databas
     apart.forget(instance);
 }
 
+/// A client's address and its report, when nothing speaks against it.
+///
+/// # Errors
+/// When a field is wrong, a check fails, or it is the platform's own database.
+pub(crate) async fn accepted_from_client(
+    app: &App,
+    instance: InstanceId,
+    new: &NewAddress,
+) -> Result<(DatabaseAddress, PreflightReport), ConnectError> {
+    accepted(app, instance, new, Given::ByClient).await
+}
+
 /// The address and its report, when nothing speaks against it.
 async fn accepted(
     app: &App,
@@ -306,8 +338,13 @@ async fn require_no_loss(
     let Some(present) = registered.target() else {
         return Ok(());
     };
-    let place = |it: &DatabaseAddress| (it.display_host(), it.database().to_owned());
-    if is_own || place(&present.address) == place(new) {
+    if moving::same_place(&present.address, new) {
+        return Ok(());
+    }
+    let mut platform = app.platform().acquire().await?;
+    moving::require_none_under_way(&mut platform, registered.id()).await?;
+    drop(platform);
+    if is_own {
         return Ok(());
     }
     // What cannot be looked into may hold something.
@@ -338,13 +375,16 @@ async fn made_ready(
     };
     let learned = async {
         let connection = apart.checkout(&target).await?;
+        if let Departure::Departed(_) = departure::state(&connection).await? {
+            return Err(ConnectError::Departed);
+        }
         let configurations = api_configurations::list(&connection).await?;
         // One that was sealed for another deployment answers nobody until its key is given again.
         let ai_ready = configurations
             .iter()
             .any(|it| is_ready(it) && open_endpoint(it, instance, key).is_ok());
         let version = connection.schema_version();
-        Ok::<_, ClientDbError>((connection.has_vectors(), version, ai_ready))
+        Ok((connection.has_vectors(), version, ai_ready))
     };
     let learned = learned.await;
     apart.forget(instance);
@@ -368,6 +408,7 @@ async fn made_ready(
     Ok(MadeReady {
         database,
         address,
+        leaves: false,
         report,
         ai_ready,
     })
@@ -383,6 +424,10 @@ async fn note(app: &App, owner: Owner<'_>, ready: &MadeReady, by: By) -> Result<
     // Somebody else's change came between: undone by leaving the transaction.
     if generation != Some(owner.generation + 1) {
         return Err(ConnectError::Changed);
+    }
+    // A move that began meanwhile would go on from another database.
+    if ready.leaves {
+        moving::require_none_under_way(connection, instance).await?;
     }
     instances::set_ai_ready(connection, instance, ready.ai_ready.then_some(now)).await?;
     instances::activate_if_ready(connection, instance, now).await?;

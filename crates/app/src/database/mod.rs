@@ -13,11 +13,13 @@ use crate::registry::RegistryError;
 
 pub use connect::{ConnectError, Connected, NewAddress, check, put};
 pub(crate) use connect::{
-    MadeReady, Owner, follow_operator, give_back, make_ready, make_ready_for_operator,
+    MadeReady, Owner, accepted_from_client, connect_for, follow_operator, give_back, make_ready,
+    make_ready_for_operator,
 };
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 pub use stored::{
-    StoredAddressError, address_place, open_address, open_operators_address, seal_address,
+    StoredAddressError, address_place, open_address, open_address_at, open_operators_address,
+    open_operators_address_at, seal_address, seal_address_at,
 };
 pub use supabase::SupabaseProject;
 pub(crate) use supabase::open_anon_key;
@@ -31,6 +33,9 @@ pub enum DatabaseError {
     /// It failed.
     #[error("the client's database failed")]
     Failed(#[from] ClientDbError),
+    /// It is moving to another place, which takes longer than anybody waits.
+    #[error("the database is just moving to another place")]
+    Paused,
     /// Nobody knows where it is.
     #[error("the instance could not be looked up")]
     Registry(#[from] RegistryError),
@@ -42,6 +47,7 @@ impl DatabaseError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unset => "database_not_set",
+            Self::Paused => "database_moving",
             Self::Failed(error) => error.code(),
             Self::Registry(_) => "platform_unavailable",
         }
@@ -52,7 +58,8 @@ impl DatabaseError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Failed(ClientDbError::Resting { retry_in, .. }) => Some(*retry_in),
-            Self::Failed(ClientDbError::Busy) => Some(Duration::from_secs(2)),
+            Self::Failed(ClientDbError::Moved) => Some(Duration::from_secs(1)),
+            Self::Failed(ClientDbError::Busy) | Self::Paused => Some(Duration::from_secs(2)),
             Self::Unset | Self::Failed(_) | Self::Registry(_) => None,
         }
     }

@@ -50,18 +50,30 @@ pub fn seal_address(
     key: &DataKey,
     random: &Random,
 ) -> Result<Vec<u8>, SealError> {
-    let place = address_place(instance);
+    seal_address_at(&address_place(instance), address, key, random)
+}
+
+/// Seals an address for another place, as a move keeps those of both its databases.
+///
+/// # Errors
+/// When it cannot be sealed.
+pub fn seal_address_at(
+    place: &SealPlace,
+    address: &DatabaseAddress,
+    key: &DataKey,
+    random: &Random,
+) -> Result<Vec<u8>, SealError> {
     let url = address.to_secret_url();
     let url = url.expose_secret();
     let Some(authority) = address.certificate_authority() else {
-        return key.seal(&place, url.as_bytes(), random);
+        return key.seal(place, url.as_bytes(), random);
     };
     let plain = WithAuthority {
         url: url.into(),
         ca_certificate: authority.pem().into(),
     };
     let plain = serde_json::to_vec(&plain).map_err(|_| SealError::Malformed)?;
-    key.seal(&place, &Zeroizing::new(plain), random)
+    key.seal(place, &Zeroizing::new(plain), random)
 }
 
 /// Opens the address of a client's own database.
@@ -74,7 +86,20 @@ pub fn open_address(
     key: &DataKey,
     rules: &AddressRules,
 ) -> Result<DatabaseAddress, StoredAddressError> {
-    opened(sealed, instance, key, |url| {
+    open_address_at(&address_place(instance), sealed, key, rules)
+}
+
+/// The same, of one that is sealed for another place.
+///
+/// # Errors
+/// As [`open_address`].
+pub fn open_address_at(
+    place: &SealPlace,
+    sealed: &[u8],
+    key: &DataKey,
+    rules: &AddressRules,
+) -> Result<DatabaseAddress, StoredAddressError> {
+    opened(place, sealed, key, |url| {
         DatabaseAddress::parse_stored(url, rules)
     })
 }
@@ -88,16 +113,28 @@ pub fn open_operators_address(
     instance: InstanceId,
     key: &DataKey,
 ) -> Result<DatabaseAddress, StoredAddressError> {
-    opened(sealed, instance, key, DatabaseAddress::parse_operators)
+    open_operators_address_at(&address_place(instance), sealed, key)
+}
+
+/// The same, of one that is sealed for another place.
+///
+/// # Errors
+/// As [`open_address`].
+pub fn open_operators_address_at(
+    place: &SealPlace,
+    sealed: &[u8],
+    key: &DataKey,
+) -> Result<DatabaseAddress, StoredAddressError> {
+    opened(place, sealed, key, DatabaseAddress::parse_operators)
 }
 
 fn opened(
+    place: &SealPlace,
     sealed: &[u8],
-    instance: InstanceId,
     key: &DataKey,
     parse: impl Fn(&str) -> Result<DatabaseAddress, AddressError>,
 ) -> Result<DatabaseAddress, StoredAddressError> {
-    let opened = key.open(&address_place(instance), sealed)?;
+    let opened = key.open(place, sealed)?;
     if !opened.starts_with(b"{") {
         return Ok(parse(text(&opened)?)?);
     }

@@ -103,7 +103,7 @@ impl SupabaseProject {
     }
 
     /// The keys, sealed; `None` when there are none.
-    pub(super) fn seal_keys(
+    pub(crate) fn seal_keys(
         &self,
         instance: InstanceId,
         key: &DataKey,

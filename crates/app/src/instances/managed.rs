@@ -83,7 +83,7 @@ async fn try_to_make(
     Ok((new, address))
 }
 
-async fn look_at(
+pub(crate) async fn look_at(
     app: &App,
     instance: InstanceId,
     address: &DatabaseAddress,

@@ -1,6 +1,7 @@
 //! The side that is moved to: it must be empty, and only one worker at a time may fill it.
 
 use postgres_types::Type;
+use stoa_domain::MoveId;
 use tokio_postgres::error::SqlState;
 
 use super::{MovingError, Plan, Ticket, at_destination};
@@ -67,6 +68,19 @@ pub async fn open(
         .map_err(at_destination)?;
     transaction.commit().await.map_err(at_destination)?;
     Ok(copied)
+}
+
+/// Whether what is in this database came with this move.
+///
+/// # Errors
+///
+/// See [`ClientDbError`].
+pub async fn arrived_with(
+    connection: &ClientConnection,
+    id: MoveId,
+) -> Result<bool, ClientDbError> {
+    let found = found(connection).await?;
+    Ok(found.is_some_and(|it| it.id == id.as_uuid()))
 }
 
 /// Takes the traces of the arrival away, once the database is in use.

@@ -27,7 +27,7 @@ use stoa_domain::MoveId;
 
 use crate::{connection::ClientConnection, error::ClientDbError};
 
-pub use arrival::{close as close_arrival, open as open_arrival};
+pub use arrival::{arrived_with, close as close_arrival, open as open_arrival};
 pub use departure::{Departure, capture, release, state};
 pub use plan::Plan;
 pub use rounds::{Check, Round, catch_up, copy_everything, depart};

@@ -62,11 +62,13 @@ pub async fn insert(connection: &mut PgConnection, new: &NewMove) -> Result<bool
     if there.is_none() {
         return Ok(false);
     }
+    let facts = new.to.facts.as_ref();
+    let facts = facts.and_then(|facts| serde_json::to_value(facts).ok());
     let done = query!(
         "INSERT INTO stoa_platform.database_moves
              (id, instance_id, phase, from_mode, from_host, to_mode, to_host, to_address_sealed,
-              to_supabase_url, to_supabase_sealed, created_at)
-         SELECT $1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10
+              to_facts, to_supabase_url, to_supabase_sealed, created_at)
+         SELECT $1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11
          WHERE NOT EXISTS (SELECT FROM stoa_platform.database_moves
                            WHERE instance_id = $2 AND (phase NOT IN ('done', 'cancelled', 'failed')
                                OR phase = 'done' AND previous_dropped_at IS NULL))",
@@ -77,6 +79,7 @@ pub async fn insert(connection: &mut PgConnection, new: &NewMove) -> Result<bool
         new.to_mode.as_str(),
         new.to.host,
         new.to.address_sealed,
+        facts,
         new.to.supabase_url,
         new.to.supabase_sealed,
         new.created_at,
@@ -146,7 +149,8 @@ pub async fn find_kept(
 }
 
 /// Notes, in the transaction that gives the instance its new address, that the move has happened,
-/// and ends the pause. `false` when somebody else has noted it.
+/// and ends the pause. The database that is left must have been found closed by this move: that is
+/// what counts, whatever phase was noted last. `false` when somebody else has noted it.
 ///
 /// # Errors
 /// When the database fails.
@@ -160,7 +164,7 @@ pub async fn switch(
         "UPDATE stoa_platform.database_moves
          SET phase = 'switched', switched_at = $3, previous_sealed = $2, to_address_sealed = NULL,
              to_supabase_sealed = NULL, ends_as = NULL, error_code = NULL, error = NULL
-         WHERE id = $1 AND phase = 'switching'",
+         WHERE id = $1 AND phase NOT IN ('switched', 'done', 'cancelled', 'failed')",
         found.id.as_uuid(),
         previous_sealed,
         now,

@@ -121,7 +121,7 @@ fn wished(
 }
 
 /// What a file of certificates holds, which is judged where the address is.
-fn certificates(file: &Path) -> Result<String, Failure> {
+pub(super) fn certificates(file: &Path) -> Result<String, Failure> {
     let read = std::fs::read(file);
     read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .map_err(|error| {

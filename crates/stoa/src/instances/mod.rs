@@ -3,6 +3,7 @@
 mod create;
 mod export;
 mod migrate;
+mod moving;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::command_line::output::{OutputArguments, table};
 use create::CreateArguments;
 use export::ExportArguments;
 use migrate::MigrateArguments;
+use moving::{DropArguments, MoveArguments};
 
 /// How many instances are read at once while listing them all.
 const PAGE: u16 = 200;
@@ -47,6 +49,10 @@ pub(crate) enum InstanceCommand {
     Delete(DeleteArguments),
     /// Bring an instance's database up to date now
     Migrate(MigrateArguments),
+    /// Move an instance's database to another one while it is used, and follow the move
+    Move(MoveArguments),
+    /// Drop the database that an instance left by its last move
+    DropPreviousDatabase(DropArguments),
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +160,8 @@ pub(crate) async fn run(command: InstanceCommand) -> Result<(), Failure> {
         }
         InstanceCommand::Delete(arguments) => delete(arguments).await,
         InstanceCommand::Migrate(arguments) => migrate::run(arguments).await,
+        InstanceCommand::Move(arguments) => moving::run(arguments).await,
+        InstanceCommand::DropPreviousDatabase(arguments) => moving::drop_previous(arguments).await,
     }
 }
 

@@ -22,6 +22,7 @@ mod instances;
 mod isolation;
 mod keys;
 mod logs;
+mod moving;
 mod openai_api;
 mod openapi;
 mod outages;

@@ -299,6 +299,7 @@ fn body(route: &Route) -> Option<Value> {
         (_, "/api/client/v1/database" | "/api/client/v1/database/check") => {
             json!({"url": "postgres://u:p@db.example/d"})
         }
+        (_, "/api/client/v1/database/move/cancel") => return None,
         (_, "/api/client/v1/live-configuration" | "/api/client/v1/rag-instructions") => json!({}),
         (_, "/api/client/v1/live-configuration/versions/{n}/restore") => return None,
         (&Method::POST, "/api/client/v1/api-configurations") => {

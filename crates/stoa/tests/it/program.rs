@@ -40,6 +40,12 @@ impl Program {
         self
     }
 
+    /// What a name was set to.
+    pub(crate) fn value(&self, name: &str) -> &str {
+        let set = self.environment.iter().rev().find(|(it, _)| it == name);
+        set.map(|(_, value)| value.as_str()).unwrap()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 use stoa_app::database::{CheckStatus, ConnectError, PreflightReport};
 
+use stoa_app::moving::MoveError;
+
 use super::view::ReportView;
 use crate::http::problem::Problem;
 
@@ -22,8 +24,14 @@ impl From<ConnectError> for Problem {
             ConnectError::AlreadySet => Self::new(
                 StatusCode::CONFLICT,
                 "database_already_set",
-                "This instance has a database that holds data, or that cannot be looked into now, and the new address leads to another one: the data would be left behind.",
+                "This instance has a database that holds data, or that cannot be looked into now, and the new address leads to another one: the data would be left behind. With “move”: true it moves along.",
             ),
+            ConnectError::Departed => Self::new(
+                StatusCode::CONFLICT,
+                "database_moved_away",
+                "This database was moved away from and is kept as it was, closed to writers. To use it again, drop it first: DELETE /api/client/v1/database/previous, or drop the schema stoa in it.",
+            ),
+            ConnectError::Moving => MoveError::UnderWay.into(),
             ConnectError::Changed => Self::new(
                 StatusCode::CONFLICT,
                 "database_changed",
@@ -39,6 +47,56 @@ impl From<ConnectError> for Problem {
             ConnectError::Registry(error) => error.into(),
             ConnectError::Platform(error) => error.into(),
         }
+    }
+}
+
+impl From<MoveError> for Problem {
+    fn from(error: MoveError) -> Self {
+        let (code, detail) = match error {
+            MoveError::Connect(error) => return error.into(),
+            MoveError::Database(error) => return error.into(),
+            MoveError::Registry(error) => return error.into(),
+            MoveError::Platform(error) => return error.into(),
+            MoveError::Sealed(error) => return Self::internal(&error),
+            MoveError::NoInstance => return Self::not_found(),
+            MoveError::None => (
+                "no_move_under_way",
+                "No move is under way. GET /api/client/v1/database/move shows the last one.",
+            ),
+            MoveError::UnderWay => (
+                "database_move_under_way",
+                "The database is being moved. Wait until GET /api/client/v1/database/move says that it is done, or call it off with POST /api/client/v1/database/move/cancel.",
+            ),
+            MoveError::IsManaged => (
+                "database_is_managed",
+                "The database is a managed one already. Give the url of another one to move to.",
+            ),
+            MoveError::NoCluster => (
+                "no_cluster",
+                "The platform has no cluster for managed databases. Its operator sets STOA_MANAGED_DATABASE_URL.",
+            ),
+            MoveError::PreviousKept => (
+                "previous_database_kept",
+                "The database that was left before is still kept. Drop it first, with DELETE /api/client/v1/database/previous.",
+            ),
+            MoveError::NotEmpty => (
+                "move_destination_not_empty",
+                "The new database holds data of this instance already, which would be mixed with what comes. Drop the schema stoa in it, or use another database.",
+            ),
+            MoveError::NothingKept => (
+                "no_previous_database",
+                "No former database is kept: there is nothing to drop.",
+            ),
+            MoveError::TooLate => (
+                "database_move_too_late",
+                "The move is just switching or has switched. GET /api/client/v1/database/move shows how it ends.",
+            ),
+            MoveError::InUse => (
+                "previous_database_in_use",
+                "The former database is the one in use now, so it is not dropped.",
+            ),
+        };
+        Self::new(StatusCode::CONFLICT, code, detail)
     }
 }
 

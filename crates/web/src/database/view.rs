@@ -5,17 +5,20 @@ use serde::{Deserialize, Serialize};
 use stoa_app::database::{
     Check, CheckStatus, Connected, NewAddress, PreflightReport, SupabaseProject,
 };
+use stoa_app::moving::To;
+use stoa_domain::DatabaseMode;
 use utoipa::ToSchema;
 
+use crate::http::problem::Problem;
 use crate::instances::view::InstanceView;
 
 /// A database, as its connection string, and the Supabase project that it is part of.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewDatabase {
-    /// `postgres://user:password@host:5432/database`.
-    #[schema(value_type = String, write_only)]
-    url: SecretString,
+    /// `postgres://user:password@host:5432/database`. Left out for a managed one.
+    #[schema(value_type = Option<String>, write_only)]
+    url: Option<SecretString>,
     /// The certificate authorities by which the server proves itself, in PEM form, at most 64 KiB:
     /// for servers that no public authority has signed, such as Supabase's.
     #[schema(write_only)]
@@ -28,19 +31,59 @@ pub(crate) struct NewDatabase {
     /// The secret that signs the project's tokens, to recognise its users.
     #[schema(value_type = Option<String>, write_only)]
     supabase_jwt_secret: Option<SecretString>,
+    /// Whose it is: `external`, which is meant when nothing is said, or `managed`, to move back to
+    /// the platform's cluster.
+    mode: Option<DatabaseMode>,
+    /// Whether what the present database holds moves along.
+    #[serde(default, rename = "move")]
+    with_data: bool,
 }
 
-impl From<NewDatabase> for NewAddress {
-    fn from(new: NewDatabase) -> Self {
-        Self {
-            url: new.url,
-            ca_certificate: new.ca_certificate,
-            supabase: SupabaseProject {
-                url: new.supabase_url,
-                anon_key: new.supabase_anon_key,
-                jwt_secret: new.supabase_jwt_secret,
-            },
+impl NewDatabase {
+    /// A database of the client's own.
+    pub(super) fn into_address(self) -> Result<NewAddress, Problem> {
+        if self.mode == Some(DatabaseMode::Managed) {
+            let why = "a managed database is moved to with “move”: true";
+            return Err(Problem::invalid_field("mode", why));
         }
+        let url = self
+            .url
+            .ok_or_else(|| Problem::invalid_field("url", "the connection string"))?;
+        Ok(NewAddress {
+            url,
+            ca_certificate: self.ca_certificate,
+            supabase: SupabaseProject {
+                url: self.supabase_url,
+                anon_key: self.supabase_anon_key,
+                jwt_secret: self.supabase_jwt_secret,
+            },
+        })
+    }
+
+    /// Where to move, when it is to be moved.
+    pub(super) fn into_destination(self) -> Result<To, Problem> {
+        if self.mode != Some(DatabaseMode::Managed) {
+            return self.into_address().map(To::External);
+        }
+        let given = [
+            ("url", self.url.is_some()),
+            ("ca_certificate", self.ca_certificate.is_some()),
+            ("supabase_url", self.supabase_url.is_some()),
+            ("supabase_anon_key", self.supabase_anon_key.is_some()),
+            ("supabase_jwt_secret", self.supabase_jwt_secret.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((field, _)) => Err(Problem::invalid_field(
+                field,
+                "left out for a managed database",
+            )),
+            None => Ok(To::Managed),
+        }
+    }
+
+    /// Whether what the present database holds is to come along.
+    pub(super) fn is_move(&self) -> bool {
+        self.with_data
     }
 }
 

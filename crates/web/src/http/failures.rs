@@ -47,6 +47,12 @@ impl From<DatabaseError> for Problem {
                 "database_not_set",
                 "This instance has no database yet. Connect one with PUT /api/client/v1/database.",
             ),
+            DatabaseError::Paused => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_moving",
+                "The client's database is just moving to another place. Try again in a moment.",
+            )
+            .retry_after(retry_after.unwrap_or_default()),
             DatabaseError::Failed(failed) => client_database(&failed, retry_after),
             DatabaseError::Registry(error) => error.into(),
         }
