@@ -79,7 +79,12 @@ pub async fn claim_outdated(
         .await?;
     let row = query_as!(
         LeaseRow,
-        r#"UPDATE stoa_platform.chat_instances
+        r#"WITH busy AS MATERIALIZED (
+               SELECT CASE database_mode WHEN 'managed' THEN 'managed' ELSE coalesce(database_host, '') END AS host
+               FROM stoa_platform.chat_instances WHERE schema_lease_until > $1
+               GROUP BY 1 HAVING count(*) >= $5
+           )
+           UPDATE stoa_platform.chat_instances
            SET schema_lease = nextval('stoa_platform.schema_lease_tokens'), schema_lease_until = $6, schema_tried_at = $1
            WHERE id = (
                SELECT i.id FROM stoa_platform.chat_instances i
@@ -89,10 +94,8 @@ pub async fn claim_outdated(
                  AND ($3::timestamptz IS NULL OR i.schema_tried_at IS NULL OR i.schema_tried_at < $3)
                  AND (NOT $4 OR (i.schema_retry_at IS NULL OR i.schema_retry_at <= $1)
                       AND i.database_state NOT IN ('unreachable', 'paused', 'mismatch'))
-                 AND $5 > (
-                     SELECT count(*) FROM stoa_platform.chat_instances o
-                     WHERE o.schema_lease_until > $1 AND o.database_mode = i.database_mode
-                       AND (o.database_mode = 'managed' OR o.database_host IS NOT DISTINCT FROM i.database_host))
+                 AND CASE i.database_mode WHEN 'managed' THEN 'managed' ELSE coalesce(i.database_host, '') END
+                     NOT IN (SELECT host FROM busy)
                ORDER BY i.last_active_at DESC NULLS LAST, i.id
                LIMIT 1
            )
