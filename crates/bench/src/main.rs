@@ -34,7 +34,8 @@ struct Arguments {
     /// A few requests only, to see that it works; the figures then say nothing
     #[arg(long)]
     smoke: bool,
-    /// Only the figures whose names contain this: first-token, chats, memory, clients, migrations
+    /// Only the figures whose names contain this: first-token, chats, memory, clients, migrations,
+    /// recovery
     #[arg(long, default_value = "")]
     only: String,
     /// The server that is measured; else the `stoa` beside this program
@@ -110,6 +111,10 @@ async fn measure(arguments: Arguments) -> Result<()> {
     if wanted("migrations") {
         let migrations = figures::migrations::measure(&ground, amount, &mut report);
         migrations.await.context("migrations a minute")?;
+    }
+    if wanted("recovery") {
+        let recovery = figures::recovery::measure(&ground, amount, &mut report);
+        recovery.await.context("recovery after an outage")?;
     }
     report.end();
     ground.clear().await

@@ -163,10 +163,27 @@ impl Stoa {
         fake: &Fake,
         http: &Http,
     ) -> Result<Instance> {
+        let managed = json!({ "mode": "managed" });
+        self.instance_on(&managed, platform, fake, http).await
+    }
+
+    /// An active instance on this database, as the contract describes one, without documents.
+    pub(crate) async fn instance_on(
+        &self,
+        database: &Value,
+        platform: &Platform,
+        fake: &Fake,
+        http: &Http,
+    ) -> Result<Instance> {
         let base = &self.process.base;
         let token = platform.token().await?;
         let instances = format!("{base}/api/platform/v1/instances");
-        let new = json!({ "name": "Bench", "admin_email": "bench@example.com", "plan": "scale" });
+        let new = json!({
+            "name": "Bench",
+            "admin_email": "bench@example.com",
+            "plan": "scale",
+            "database": database,
+        });
         let created = http.post(&instances, token.expose(), &new).await?;
         let id = text(&created["instance"]["id"])?;
         let keys = format!("{instances}/{id}/api-keys");

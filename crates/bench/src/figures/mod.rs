@@ -5,6 +5,7 @@ pub(crate) mod clients;
 pub(crate) mod first_token;
 pub(crate) mod memory;
 pub(crate) mod migrations;
+pub(crate) mod recovery;
 
 use bytes::Bytes;
 use serde_json::json;
