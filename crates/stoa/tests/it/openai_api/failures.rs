@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stoa_fake_ai::{FakeAi, Outcome};
 
 use super::{call, chunks, failure, usage_events, user};
-use crate::support::{Server, TestInstance, eventually};
+use crate::support::{Server, TestInstance, eventually, model_at};
 
 #[tokio::test]
 async fn failures_have_openais_shape_and_statuses() {
@@ -55,9 +55,16 @@ async fn failures_have_openais_shape_and_statuses() {
         ("error=503", 503, "provider_overloaded"),
         ("error=422", 400, "provider_rejected"),
     ] {
-        fake.set_behaviour(stoa_fake_ai::Behaviour::parse(behaviour).unwrap());
         for is_streamed in [false, true] {
+            // A model of its own: one that has failed is not asked for a while.
+            let model = format!("failing-{code}-{is_streamed}");
+            fake.set_behaviour(stoa_fake_ai::Behaviour::default());
+            instance
+                .add_model(&server, model_at(&fake.base_url(), &model))
+                .await;
+            fake.set_behaviour(stoa_fake_ai::Behaviour::parse(behaviour).unwrap());
             let mut body = good.clone();
+            body["model"] = json!(model);
             body["stream"] = json!(is_streamed);
             let response = post(body).await.unwrap();
             if behaviour.contains("retry_after") {
