@@ -36,7 +36,7 @@ impl ClientDbError {
     #[must_use]
     pub fn database_state(&self, address: &DatabaseAddress) -> DatabaseState {
         match self {
-            Self::Mismatch => DatabaseState::Mismatch,
+            Self::Mismatch | Self::Vanished => DatabaseState::Mismatch,
             Self::Migration { source, .. } => source.database_state(address),
             Self::SignIn(said) | Self::Statement(said)
                 if says_paused(said) || is_unknown_to_the_pooler(said, address) =>

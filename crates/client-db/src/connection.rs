@@ -2,7 +2,10 @@
 
 use std::{
     ops::Deref,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     address::DatabaseAddress,
     error::ClientDbError,
+    pool::Breaker,
     statements::{KeptStatements, is_about_keeping},
     wire::{self, Budget, Deadlines, Wire},
 };
@@ -48,6 +52,8 @@ pub struct ClientConnection {
     /// Whether the database said that it was moved away from.
     met_a_closed_door: AtomicBool,
     kept: KeptStatements,
+    /// Who is told how statements fare.
+    breaker: Option<Arc<Breaker>>,
 }
 
 impl std::fmt::Debug for ClientConnection {
@@ -74,6 +80,7 @@ impl ClientConnection {
             under_way: AtomicU32::new(0),
             met_a_closed_door: AtomicBool::new(false),
             kept: KeptStatements::default(),
+            breaker: None,
         })
     }
 
@@ -102,7 +109,7 @@ impl ClientConnection {
     ///
     /// See [`ClientDbError`].
     pub async fn begin(&mut self) -> Result<Transaction<'_>, ClientDbError> {
-        self.run_script("BEGIN").await?;
+        self.send("BEGIN").await?;
         self.statement_failed.store(false, Ordering::Relaxed);
         Ok(Transaction {
             connection: self,
@@ -129,6 +136,11 @@ impl ClientConnection {
         self.kept.set_direct(process == self.announced_process());
     }
 
+    /// From now on the breaker is told how statements fare.
+    pub(crate) fn watch_with(&mut self, breaker: Arc<Breaker>) {
+        self.breaker = Some(breaker);
+    }
+
     /// Whether the next user may have it.
     pub(crate) fn is_fit(&self) -> bool {
         !self.unfit.load(Ordering::Relaxed)
@@ -153,6 +165,7 @@ impl ClientConnection {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, ClientDbError> {
+        self.mind(sql);
         self.bounded(most_bytes, async {
             let parameters = parameters
                 .iter()
@@ -215,6 +228,7 @@ impl ClientConnection {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<u64, ClientDbError> {
+        self.mind(sql);
         self.bounded(LARGEST_WITHOUT_ROWS, async {
             let done = self.wire.client.execute_typed(sql, parameters).await;
             done.map_err(|it| self.failed(&it))
@@ -222,8 +236,24 @@ impl ClientConnection {
         .await
     }
 
-    /// Runs statements of ours without parameters, several at once if need be.
+    /// Runs statements of ours without parameters, several at once if need be. They may leave the
+    /// session another than it was, so nobody gets the connection after this.
     pub(crate) async fn run_script(&self, sql: &str) -> Result<(), ClientDbError> {
+        self.make_unfit();
+        self.send(sql).await
+    }
+
+    /// A statement that is none of the plain ones may outlast itself in the session: nobody gets
+    /// the connection after it. Ours are all plain, so this costs a look at their first letters.
+    fn mind(&self, sql: &str) {
+        const PLAIN: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+        let first = sql.trim_start();
+        if !PLAIN.iter().any(|word| first.starts_with(word)) {
+            self.make_unfit();
+        }
+    }
+
+    async fn send(&self, sql: &str) -> Result<(), ClientDbError> {
         self.bounded(LARGEST_WITHOUT_ROWS, async {
             self.wire
                 .client
@@ -319,13 +349,23 @@ impl ClientConnection {
     ) -> Result<T, ClientDbError> {
         self.wire.budget.allow(most_bytes);
         let statement = UnderWay::begin(self);
-        match timeout(self.statement_deadline, work).await {
+        let outcome = match timeout(self.statement_deadline, work).await {
             Ok(outcome) => {
                 statement.end();
                 outcome
             }
-            Err(_) => Err(ClientDbError::Timeout(self.statement_deadline)),
+            Err(_) => {
+                drop(statement);
+                Err(ClientDbError::Timeout(self.statement_deadline))
+            }
+        };
+        if let Some(breaker) = &self.breaker {
+            match &outcome {
+                Ok(_) => breaker.statement_worked(),
+                Err(error) => breaker.statement_failed(error),
+            }
         }
+        outcome
     }
 
     pub(crate) fn failed(&self, error: &tokio_postgres::Error) -> ClientDbError {
@@ -396,7 +436,7 @@ impl Transaction<'_> {
             self.rollback().await?;
             return Err(ClientDbError::Undone);
         }
-        self.connection.run_script("COMMIT").await?;
+        self.connection.send("COMMIT").await?;
         self.ended = true;
         Ok(())
     }
@@ -407,7 +447,7 @@ impl Transaction<'_> {
     ///
     /// See [`ClientDbError`]. Without a connection it is undone all the same.
     pub async fn rollback(mut self) -> Result<(), ClientDbError> {
-        self.connection.run_script("ROLLBACK").await?;
+        self.connection.send("ROLLBACK").await?;
         self.ended = true;
         Ok(())
     }

@@ -68,6 +68,9 @@ pub enum ClientDbError {
     /// The marker in the database names another instance.
     #[error("the database belongs to another instance")]
     Mismatch,
+    /// The tables that it held are gone.
+    #[error("the database does not hold this instance's tables any more")]
+    Vanished,
     /// A migration failed; nothing of it was kept.
     #[error("the database could not be brought up to date: migration {version} failed")]
     Migration {
@@ -194,6 +197,7 @@ impl ClientDbError {
             Self::Busy => "database_busy",
             Self::Resting { .. } => "database_unavailable",
             Self::Mismatch => "database_mismatch",
+            Self::Vanished => "database_vanished",
             Self::Migration { .. } => "database_migration_failed",
             Self::ForeignMigration { .. } => "database_foreign_migration",
             Self::SchemaTooOld { .. } => "database_schema_too_old",
@@ -221,18 +225,30 @@ impl ClientDbError {
             | Self::Resting { .. }
             | Self::Mismatch
             | Self::Moved
+            | Self::Vanished
             | Self::Migration { .. }
             | Self::ForeignMigration { .. }
             | Self::SchemaTooOld { .. }
             | Self::SchemaTooNew { .. } => true,
-            // Shutting down, out of connections, disk or memory, or the role's rights taken away.
+            // Shutting down, out of connections, disk or memory, or the role's rights or tables
+            // taken away.
             Self::Statement(error) => {
+                let taken_away = [
+                    SqlState::INSUFFICIENT_PRIVILEGE.code(),
+                    SqlState::READ_ONLY_SQL_TRANSACTION.code(),
+                    SqlState::UNDEFINED_TABLE.code(),
+                    SqlState::INVALID_SCHEMA_NAME.code(),
+                ];
                 matches!(error.sqlstate.get(..2), Some("08" | "53" | "57" | "58"))
-                    || error.sqlstate == SqlState::INSUFFICIENT_PRIVILEGE.code()
-                    || error.sqlstate == SqlState::READ_ONLY_SQL_TRANSACTION.code()
+                    || taken_away.contains(&error.sqlstate.as_str())
             }
             Self::TooMuch | Self::Conflict { .. } | Self::Undone | Self::Unreadable { .. } => false,
         }
+    }
+
+    /// Whether this is a rest that has come to its end.
+    pub(crate) fn may_be_over(&self) -> bool {
+        matches!(self, Self::Resting { retry_in, .. } if retry_in.is_zero())
     }
 
     /// The SQLSTATE of what the server said, if it said something.

@@ -53,6 +53,9 @@ pub use copy::{CopyIn, CopyOut};
 pub use error::{ClientDbError, ServerError, TlsFault};
 pub use migrate::{Migration, Migrations, SCHEMA_VERSION, SchemaChange, SchemaTrouble};
 pub use page::{Cursor, Page, PageRequest};
-pub use pool::{ClientDatabases, PoolSettings, PooledConnection, SchemaNews, Target};
+pub use pool::{
+    ClientDatabases, DatabaseNews, Fault, PoolSettings, PoolView, PooledConnection, PoolsView,
+    SchemaNews, Target,
+};
 pub use text_search::TextSearchConfiguration;
 pub use wire::Deadlines;

@@ -6,7 +6,12 @@
 
 mod breaker;
 mod entry;
+mod gate;
+#[cfg(test)]
+mod leak_tests;
+mod news;
 mod schema;
+mod watch;
 
 use std::{
     collections::HashMap,
@@ -21,7 +26,7 @@ use std::{
 use stoa_domain::{DatabaseState, InstanceId};
 use stoa_outbound::Outbound;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -35,8 +40,14 @@ use crate::{
     wire::Deadlines,
 };
 use entry::{Entry, Idle};
-pub use schema::SchemaNews;
+use gate::{Gate, Place};
+use news::NewsBox;
 use schema::Schemas;
+
+pub(crate) use breaker::Breaker;
+pub use breaker::Fault;
+pub use news::{DatabaseNews, PoolView, PoolsView};
+pub use schema::SchemaNews;
 
 /// How often resting connections are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -56,6 +67,9 @@ pub struct PoolSettings {
     pub deadlines: Deadlines,
     /// Whether a database must carry its own instance's marker.
     pub marker_required: bool,
+    /// Whether an empty database is set up. Where instances are at work, an empty one has lost what
+    /// it held, and is left as it is.
+    pub sets_up: bool,
 }
 
 impl Default for PoolSettings {
@@ -67,6 +81,7 @@ impl Default for PoolSettings {
             acquire: Duration::from_secs(2),
             deadlines: Deadlines::default(),
             marker_required: true,
+            sets_up: true,
         }
     }
 }
@@ -94,9 +109,8 @@ struct Inner {
     tasks: TaskTracker,
     schemas: Schemas,
     entries: Mutex<HashMap<InstanceId, Arc<Entry>>>,
-    in_all: Arc<Semaphore>,
-    /// How many callers wait for a place under the global cap.
-    waiting: AtomicUsize,
+    gate: Arc<Gate>,
+    news: Arc<NewsBox>,
 }
 
 /// A connection on loan. Goes back when dropped.
@@ -105,7 +119,7 @@ pub struct PooledConnection {
     connection: Option<ClientConnection>,
     entry: Arc<Entry>,
     databases: ClientDatabases,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -130,8 +144,8 @@ impl ClientDatabases {
             tasks,
             schemas: Schemas::new(migrations),
             entries: Mutex::new(HashMap::new()),
-            in_all: Arc::new(Semaphore::new(settings.in_all)),
-            waiting: AtomicUsize::new(0),
+            gate: Gate::new(settings.in_all),
+            news: Arc::default(),
         });
         Self { inner }
     }
@@ -140,9 +154,13 @@ impl ClientDatabases {
     #[must_use]
     pub fn apart(&self) -> Self {
         let inner = &self.inner;
+        let settings = PoolSettings {
+            sets_up: true,
+            ..inner.settings
+        };
         Self::with_migrations(
             inner.outbound.clone(),
-            inner.settings,
+            settings,
             inner.schemas.migrations.clone(),
             inner.tasks.clone(),
         )
@@ -183,32 +201,45 @@ impl ClientDatabases {
             return Err(ClientDbError::Moved);
         }
         let until = Instant::now() + settings.acquire;
+        entry.touch();
+        let _waiting = CountedIn::to(&entry.waiting);
+        self.admit(&entry, until).await?;
         let turn = timeout_at(until, Arc::clone(&entry.turns).acquire_owned())
             .await
             .map_err(|_| ClientDbError::Busy)?
             .map_err(|_| ClientDbError::Busy)?;
-        if let Some(idle) = entry.take_idle() {
-            return Ok(self.lend(entry, idle.connection, idle.place, turn));
+        // It may have failed for those who were before this one in the line.
+        if let Some(refusal) = entry.breaker.refusal() {
+            return Err(refusal);
         }
-        // Taken before the place under the cap, so that a dead database's callers queue nowhere.
-        let attempt = entry.breaker.attempt()?;
-        let place = self.place(until).await?;
-        let Inner {
-            outbound,
-            tasks,
-            schemas,
-            ..
-        } = &*self.inner;
+        if let Some(idle) = entry.take_idle() {
+            return Ok(self.lend(&entry, idle.connection, idle.place, turn));
+        }
+        let place = self.place(entry.instance, until).await?;
         // Boxed, since it is large and every caller's future would hold it, and rare.
-        let opened = Box::pin(entry.open(outbound, settings, tasks, schemas)).await;
-        attempt.report(opened.as_ref().err());
-        Ok(self.lend(entry, opened?, place, turn))
+        let opened = Box::pin(entry.open(&self.inner, settings.deadlines)).await;
+        self.after_use(&entry);
+        Ok(self.lend(&entry, opened?, place, turn))
     }
 
     /// What is known of a client's database; `None` when nobody has asked for it lately.
     #[must_use]
     pub fn state(&self, instance: InstanceId) -> Option<DatabaseState> {
-        self.lock().get(&instance).and_then(|entry| entry.state())
+        let state = self.lock().get(&instance)?.breaker.state()?;
+        Some(state.0)
+    }
+
+    /// The generation of the address that a client's pool leads to, if it has a pool.
+    #[must_use]
+    pub fn generation(&self, instance: InstanceId) -> Option<i64> {
+        self.lock().get(&instance).map(|entry| entry.generation)
+    }
+
+    /// Whether callers are turned away at once, because the database has failed.
+    #[must_use]
+    pub fn is_resting(&self, instance: InstanceId) -> bool {
+        let entry = self.lock().get(&instance).map(Arc::clone);
+        entry.is_some_and(|entry| entry.breaker.is_open())
     }
 
     /// Closes a client's connections: resting ones now, those in use when they come back.
@@ -221,7 +252,7 @@ impl ClientDatabases {
     /// How many connections are open, over all clients.
     #[must_use]
     pub fn open_connections(&self) -> usize {
-        self.inner.settings.in_all - self.inner.in_all.available_permits()
+        self.inner.settings.in_all - self.inner.gate.free()
     }
 
     /// Closes resting connections every few seconds until `stopped`, then all of them.
@@ -258,17 +289,23 @@ impl ClientDatabases {
             }
             entry.close();
         }
-        let entry = Arc::new(Entry::new(target, &self.inner.settings));
+        let entry = Arc::new(Entry::new(
+            target,
+            &self.inner.settings,
+            Arc::clone(&self.inner.news),
+        ));
         entries.insert(target.instance, Arc::clone(&entry));
         entry
     }
 
     /// A place under the global cap; taken from whoever has rested longest when there is none.
-    async fn place(&self, until: Instant) -> Result<OwnedSemaphorePermit, ClientDbError> {
-        let in_all = &self.inner.in_all;
-        if let Ok(place) = Arc::clone(in_all).try_acquire_owned() {
+    async fn place(&self, instance: InstanceId, until: Instant) -> Result<Place, ClientDbError> {
+        let gate = &self.inner.gate;
+        if let Some(place) = gate.try_enter() {
             return Ok(place);
         }
+        // In line first: what is given up then goes to the first of the line.
+        let line = gate.line_up(instance);
         let longest = {
             let entries = self.lock();
             let longest = entries
@@ -282,24 +319,34 @@ impl ClientDatabases {
             longest.and_then(|(_, entry)| entry.take_longest_resting())
         };
         drop(longest);
-        self.inner.waiting.fetch_add(1, Ordering::Relaxed);
-        let _no_longer = CountDown(&self.inner.waiting);
-        timeout_at(until, Arc::clone(in_all).acquire_owned())
+        timeout_at(until, line)
             .await
             .map_err(|_| ClientDbError::Busy)?
             .map_err(|_| ClientDbError::Busy)
     }
 
+    /// What follows from how a connection fared: a database that is left alone keeps none, one that
+    /// failed is looked at, and whoever wants to know is told.
+    fn after_use(&self, entry: &Arc<Entry>) {
+        if entry.breaker.is_open() {
+            entry.close_resting();
+        }
+        if entry.breaker.is_in_doubt() {
+            self.look_if_due(entry);
+        }
+        entry.take_note();
+    }
+
     fn lend(
         &self,
-        entry: Arc<Entry>,
+        entry: &Arc<Entry>,
         connection: ClientConnection,
-        place: OwnedSemaphorePermit,
+        place: Place,
         turn: OwnedSemaphorePermit,
     ) -> PooledConnection {
         PooledConnection {
             connection: Some(connection),
-            entry,
+            entry: Arc::clone(entry),
             databases: self.clone(),
             place: Some(place),
             _turn: turn,
@@ -314,10 +361,17 @@ impl ClientDatabases {
     }
 }
 
-/// Counts down when it goes, however the wait ended.
-struct CountDown<'a>(&'a AtomicUsize);
+/// One more in a count, for as long as it lives.
+struct CountedIn<'a>(&'a AtomicUsize);
 
-impl Drop for CountDown<'_> {
+impl<'a> CountedIn<'a> {
+    fn to(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for CountedIn<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -357,9 +411,10 @@ impl Drop for PooledConnection {
         if connection.met_a_closed_door() {
             self.entry.set_moved();
         }
+        self.databases.after_use(&self.entry);
         // Somebody waiting for a place under the cap comes before a connection's next use.
-        let wanted_elsewhere = self.databases.inner.waiting.load(Ordering::Relaxed) > 0;
-        if connection.is_fit() && !wanted_elsewhere {
+        let is_wanted_elsewhere = self.databases.inner.gate.waiting() > 0;
+        if connection.is_fit() && !is_wanted_elsewhere && !self.entry.breaker.is_open() {
             self.entry.put_back(Idle {
                 connection,
                 place,

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ClientDatabases, Target};
+use super::{ClientDatabases, Target, gate::Place};
 use crate::{
     address::DatabaseAddress,
     connection::ClientConnection,
@@ -100,7 +100,6 @@ impl<'a> Of<'a> {
 pub(super) struct Schema {
     /// Held while migrating, so that a client's first visitors do it once.
     working: AsyncMutex<()>,
-    is_migrating: AtomicBool,
     /// Where pgvector is there but closed to the client's role, it is tried once and not at every
     /// new connection.
     vectors_tried: AtomicBool,
@@ -124,18 +123,16 @@ enum Need<'a> {
 }
 
 impl Schema {
-    pub(super) fn is_migrating(&self) -> bool {
-        self.is_migrating.load(Ordering::Relaxed)
-    }
-
     /// Brings the schema up to date if that is due, and says what the marker is then. A failure is
-    /// none where the schema can be used as it is; the connection may then have been lost.
+    /// none where the schema can be used as it is; the connection may then have been lost. `begun` is
+    /// called before the work.
     pub(super) async fn prepare(
         &self,
         connection: &mut ClientConnection,
         found: Option<Marker>,
         of: Of<'_>,
         schemas: &Schemas,
+        begun: impl FnOnce(),
     ) -> Result<Option<Marker>, ClientDbError> {
         let Need::Work(_one_at_a_time) = self.need(found.as_ref(), schemas).await? else {
             return Ok(found);
@@ -150,10 +147,9 @@ impl Schema {
             Standing::Current | Standing::OneBehind => Patience::VISITOR,
             Standing::TooOld | Standing::TooNew => Patience::ALONE,
         };
-        let at_it = AtIt::begin(&self.is_migrating);
+        begun();
         let order = of.order(&schemas.migrations, patience);
         let done = migrate::migrate(connection, order).await;
-        drop(at_it);
         self.vectors_tried.store(true, Ordering::Relaxed);
         match done {
             Ok(change) => {
@@ -244,22 +240,6 @@ impl Schema {
     }
 }
 
-/// Says that a migration is under way, until it goes, however that ends.
-struct AtIt<'a>(&'a AtomicBool);
-
-impl<'a> AtIt<'a> {
-    fn begin(flag: &'a AtomicBool) -> Self {
-        flag.store(true, Ordering::Relaxed);
-        Self(flag)
-    }
-}
-
-impl Drop for AtIt<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
 fn standing(found: Option<&Marker>, schemas: &Schemas) -> Standing {
     let version = found.map(|it| it.schema_version);
     schemas.migrations.standing(version)
@@ -343,9 +323,10 @@ impl ClientDatabases {
     async fn apart_from_pool(
         &self,
         target: &Target,
-    ) -> Result<(tokio::sync::OwnedSemaphorePermit, ClientConnection), ClientDbError> {
+    ) -> Result<(Place, ClientConnection), ClientDbError> {
         let settings = &self.inner.settings;
-        let place = self.place(Instant::now() + settings.acquire).await?;
+        let until = Instant::now() + settings.acquire;
+        let place = self.place(target.instance, until).await?;
         let (outbound, tasks) = (&self.inner.outbound, &self.inner.tasks);
         let opened =
             ClientConnection::open(outbound, &target.address, settings.deadlines, tasks).await?;

@@ -15,6 +15,7 @@ mod migrations;
 mod moving;
 mod pgbouncer;
 mod pool;
+mod pool_outages;
 mod preflight;
 mod provision;
 mod settings;

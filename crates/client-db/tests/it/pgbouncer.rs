@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
+use secrecy::ExposeSecret as _;
+
 use stoa_client_db::{
     ClientDbError, DatabaseAddress, Deadlines, PageRequest, PoolSettings, TextSearchConfiguration,
     chunks, documents, messages, preflight, search,
@@ -10,10 +12,15 @@ use stoa_domain::{DocumentSource, FinishReason, Random, token::SessionToken};
 use tokio::process::{Child, Command};
 use tokio_util::task::TaskTracker;
 
-use crate::support::{Client, new, now, outbound, rules};
+use crate::support::{Client, new, now, outbound, psql, rules};
 
 /// A PgBouncer in front of `client`'s database, and the address that leads through it.
 pub(crate) async fn pgbouncer(client: &Client, folder: &Path) -> (Child, DatabaseAddress) {
+    pgbouncer_with(client, folder, 3).await
+}
+
+/// The same, with so many connections to the server.
+async fn pgbouncer_with(client: &Client, folder: &Path, servers: u16) -> (Child, DatabaseAddress) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -41,7 +48,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = users.txt
 pool_mode = transaction
-default_pool_size = 3
+default_pool_size = {servers}
 max_client_conn = 100
 ",
         address.host(),
@@ -227,4 +234,31 @@ async fn everything_works_through_a_pooler_that_shares_by_transaction() {
     }
     let waiting = futures_util::future::join_all((0..8).map(|_| client.connection())).await;
     assert!(waiting.len() == 8 && client.databases.open_connections() == 8);
+}
+
+/// Behind a pooler the session that serves us may be one that others of the client have changed.
+#[tokio::test]
+async fn what_others_left_in_a_shared_session_bends_nothing_of_ours() {
+    let client = Client::new().await;
+    drop(client.connection().await);
+    let folder = tempfile::tempdir().unwrap();
+    let (_child, address) = pgbouncer_with(&client, folder.path(), 1).await;
+    let through = address.to_secret_url().expose_secret().to_owned();
+    let foreign = "SET search_path = 'pg_temp'; SET TimeZone = 'Asia/Kolkata'; SET DateStyle = 'SQL, DMY';
+         SET IntervalStyle = 'sql_standard'; SET bytea_output = 'escape'; SET extra_float_digits = -15;
+         SET standard_conforming_strings = off; SET default_transaction_isolation = 'serializable';
+         SET enable_seqscan = off; SET statement_timeout = '9s'";
+    psql(&through, foreign).await.unwrap();
+    let inherited = psql(&through, "SHOW search_path").await.unwrap();
+    assert_eq!(inherited, "pg_temp", "the one session is shared");
+    let behind = Client::at(client.target.instance, address, PoolSettings::default());
+    work(&behind, 1).await.unwrap();
+
+    // What cannot work says so, and is not taken for a fault of the request.
+    psql(&through, "SET default_transaction_read_only = on")
+        .await
+        .unwrap();
+    let refused = work(&behind, 2).await.unwrap_err();
+    assert!(refused.is_outage(), "{refused}");
+    assert_eq!(refused.sqlstate(), Some("25006"));
 }

@@ -4,16 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use stoa_client_db::{
-    ClientDatabases, ClientDbError, DatabaseAddress, PoolSettings, SCHEMA_VERSION, Target, sessions,
+    ClientDatabases, ClientDbError, PoolSettings, SCHEMA_VERSION, Target, sessions,
 };
 use stoa_domain::{DatabaseState, Random};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::support::{Client, cluster, hasty, new_id, outbound, psql, rules, url_of};
+use crate::support::{Client, cluster, hasty, new_id, outbound, psql, url_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_database_is_set_up_once_by_those_who_come_at_once() {
@@ -148,6 +145,7 @@ async fn another_instances_database_is_refused_and_left_as_it_was() {
     psql(&url, "UPDATE stoa.stoa_instance SET schema_version = 0")
         .await
         .unwrap();
+    thief.databases.forget(thief.target.instance);
     let refused = thief.databases.checkout(&thief.target).await;
     assert!(matches!(refused, Err(ClientDbError::Mismatch)));
     let lax = PoolSettings {
@@ -233,68 +231,6 @@ async fn a_statement_past_its_deadline_costs_the_connection_and_nothing_else() {
             .await
             .unwrap()
             .is_some()
-    );
-}
-
-#[tokio::test]
-async fn a_dead_database_is_left_alone_then_probed_then_used_again() {
-    let working = Client::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let real = format!(
-        "{}:{}",
-        working.target.address.host(),
-        working.target.address.port()
-    );
-    let url = working
-        .given_url()
-        .replace(&real, &format!("127.0.0.1:{port}"));
-    let address = DatabaseAddress::parse(&url, &rules()).unwrap();
-    let client = Client::at(working.target.instance, address, hasty());
-    for _ in 0..3 {
-        let failed = client.databases.checkout(&client.target).await;
-        assert!(
-            matches!(failed, Err(ClientDbError::Unreachable(_))),
-            "{:?}",
-            failed.err()
-        );
-    }
-    let began = Instant::now();
-    let resting = client.databases.checkout(&client.target).await;
-    assert!(
-        matches!(
-            &resting,
-            Err(ClientDbError::Resting {
-                last: "connection_refused",
-                ..
-            })
-        ),
-        "{:?}",
-        resting.err()
-    );
-    assert!(
-        began.elapsed() < Duration::from_millis(50),
-        "an answer at once"
-    );
-    assert_eq!(
-        client.databases.state(client.target.instance),
-        Some(DatabaseState::Unreachable)
-    );
-
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut from, _) = listener.accept().await.unwrap();
-            let mut to = TcpStream::connect(&real).await.unwrap();
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
-    client.connection().await;
-    assert_eq!(
-        client.databases.state(client.target.instance),
-        Some(DatabaseState::Ready)
     );
 }
 
