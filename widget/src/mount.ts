@@ -46,6 +46,7 @@ export async function mount(root: HTMLElement, options: MountOptions): Promise<M
     return new Conversation(api, new SessionStore(options.instanceId), where, listener);
   });
   await app.open();
+  if (!configuration.available) void waitUntilBack(api, app, options.instanceId, gone.signal);
   return {
     ask: (question) => app.ask(question),
     startNew: () => app.startNew(),
@@ -74,6 +75,18 @@ async function loadConfiguration(
       root.replaceChildren(el("p", { class: "stoa-notice", role: "status" }, words.say("unreachable")));
       await pause(failures, signal);
     }
+  }
+}
+
+/** Asks now and then whether a chat that is offline is back, less and less often. */
+async function waitUntilBack(api: ChatApi, app: App, instanceId: string, signal: AbortSignal): Promise<void> {
+  for (let failures = 3; !signal.aborted; failures += 1) {
+    await pause(failures, signal);
+    // What cannot be asked is not back.
+    const configuration = await api.configuration(instanceId).catch(() => null);
+    if (signal.aborted || !configuration?.available) continue;
+    await app.comeBack();
+    return;
   }
 }
 

@@ -236,7 +236,7 @@ class Mock {
   }
 
   #configuration() {
-    const { instance, display, theme, features } = this.overrides;
+    const { instance, display, theme, features, available } = this.overrides;
     return {
       instance: { id: INSTANCE, slug: "acme", name: "Acme Outdoor", status: "active", ...instance },
       display: {
@@ -251,6 +251,7 @@ class Mock {
       theme: { accent: "#0b6b57", accent_dark: "#5cc9a7", color_scheme: "auto", radius: 10, logo_url: null, ...theme },
       features: { feedback: true, handoff: false, show_powered_by: true, ...features },
       version: 3,
+      available: available ?? true,
     };
   }
 

@@ -27,7 +27,9 @@ use crate::contents::Contents;
 use crate::database::DatabaseError;
 use crate::export::Exports;
 use crate::known::KnownInstances;
+use crate::looks::Remembered;
 use crate::meter::Meter;
+use crate::metrics::Metrics;
 use crate::moving;
 use crate::passwords::{PasswordError, Passwords};
 use crate::registry::{Registered, RegistryError};
@@ -95,10 +97,12 @@ pub struct App {
     passwords: Passwords,
     backoff: Backoff,
     meter: Meter,
+    metrics: Metrics,
     activity: Activity,
     live_answers: Arc<LiveAnswers>,
     instances: KnownInstances,
     contents: Cache<InstanceId, Arc<Contents>>,
+    remembered: Remembered,
     turns: Turns,
     exports: Exports,
     work: Notify,
@@ -116,10 +120,12 @@ impl App {
             passwords,
             backoff: Backoff::default(),
             meter,
+            metrics: Metrics::default(),
             activity: Activity::default(),
             live_answers: Arc::default(),
             instances: KnownInstances::new(cache()),
             contents: cache(),
+            remembered: Remembered::default(),
             turns: Turns::default(),
             exports: Exports::default(),
             work: Notify::new(),
@@ -217,6 +223,17 @@ impl App {
     #[must_use]
     pub const fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// What is counted for the operator's monitoring.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How chats looked when their settings were last read.
+    pub(crate) const fn remembered(&self) -> &Remembered {
+        &self.remembered
     }
 
     /// The answers being written in this process.
@@ -325,6 +342,9 @@ impl App {
         let connection = self.checkout(registered).await?;
         let loaded = Contents::load(&connection, registered.id(), registered.key()).await?;
         let loaded = Arc::new(loaded);
+        self.remembered
+            .keep(registered.id(), &loaded.live, loaded.live_version)
+            .await;
         self.contents
             .insert(registered.id(), Arc::clone(&loaded))
             .await;
@@ -363,6 +383,21 @@ impl App {
     /// Has an instance's registry row read anew; its settings stay as they are.
     pub(crate) async fn read_anew(&self, instance: InstanceId) {
         self.instances.forget(instance).await;
+    }
+
+    /// Closes an instance's connections where they lead to an address that it has left: here nobody
+    /// may ask for it for a long time, and its old place is not ours to stay in.
+    pub(crate) async fn leave_old_address(&self, instance: InstanceId) {
+        let Some(generation) = self.parts.clients.generation(instance) else {
+            return;
+        };
+        match self.registered(instance).await {
+            Ok(Some(now)) if now.target().is_some_and(|it| it.generation <= generation) => {}
+            Ok(_) => self.parts.clients.forget(instance),
+            Err(error) => {
+                tracing::warn!(%instance, %error, "it is not known whether an instance has moved");
+            }
+        }
     }
 
     /// Forgets what is cached of an instance's settings.

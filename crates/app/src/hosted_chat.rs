@@ -12,7 +12,7 @@ pub struct HostedChat {
     pub id: InstanceId,
     /// The bot's name, else the instance's.
     pub name: String,
-    /// Its settings; the default ones while its database cannot be read.
+    /// Its settings; while its database cannot be read, as they were or else the default ones.
     pub live: LiveConfiguration,
 }
 
@@ -36,8 +36,8 @@ pub async fn find(app: &App, slug: &str) -> Result<Option<HostedChat>, RegistryE
     let Some(registered) = app.registered(row.id).await? else {
         return Ok(None);
     };
-    let live = match app.contents(&registered).await {
-        Ok(contents) => contents.live.clone(),
+    let live = match app.looks(&registered).await {
+        Ok(looks) => looks.live,
         Err(error) => {
             tracing::debug!(instance = %row.id, %error, "a hosted chat is shown with default settings");
             LiveConfiguration::default()

@@ -59,6 +59,8 @@ pub struct Public {
     pub live: LiveConfiguration,
     /// Their version; 0 before the first change.
     pub version: i32,
+    /// Whether the chat can be used now, as far as its database goes.
+    pub is_available: bool,
 }
 
 /// The public part of an instance's settings; `None` when there is no such instance.
@@ -69,11 +71,8 @@ pub async fn public(app: &App, id: InstanceId) -> Result<Option<Public>, LiveCon
     let Some(registered) = app.registered(id).await? else {
         return Ok(None);
     };
-    let (mut live, version) = match app.contents(&registered).await {
-        Ok(contents) => (contents.live.clone(), contents.live_version),
-        Err(DatabaseError::Unset) => (LiveConfiguration::default(), 0),
-        Err(error) => return Err(error.into()),
-    };
+    let looks = app.looks(&registered).await?;
+    let mut live = looks.live;
     live.display.bot_name = registered.display_name(&live).to_owned();
     live.access.allowed_origins.clear();
     Ok(Some(Public {
@@ -82,7 +81,8 @@ pub async fn public(app: &App, id: InstanceId) -> Result<Option<Public>, LiveCon
         name: registered.row().name.to_string(),
         status: registered.status(),
         live,
-        version,
+        version: looks.version,
+        is_available: looks.is_available,
     }))
 }
 
@@ -111,16 +111,9 @@ pub async fn allows_origin(
     let Some(registered) = app.registered(instance).await? else {
         return Ok(false);
     };
-    match app.contents(&registered).await {
-        Ok(contents) => Ok(contents
-            .live
-            .access
-            .allowed_origins
-            .iter()
-            .any(|allowed| allowed == origin)),
-        Err(DatabaseError::Unset) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    let looks = app.looks(&registered).await?;
+    let allowed = &looks.live.access.allowed_origins;
+    Ok(looks.is_known && allowed.iter().any(|allowed| allowed == origin))
 }
 
 /// The current settings; version 0 before the first change.

@@ -60,5 +60,6 @@ fn forget_again(app: &Arc<App>, instance: InstanceId) {
     tasks.spawn(async move {
         tokio::time::sleep(SECOND_DROP).await;
         app.forget_instance(instance).await;
+        app.leave_old_address(instance).await;
     });
 }

@@ -21,6 +21,7 @@ use url::Url;
 
 use crate::app::{Parts, Settings};
 use crate::chat::sweep;
+use crate::database;
 use crate::passwords::PasswordError;
 use crate::{App, fleet, housekeeping, signals, work};
 
@@ -104,6 +105,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
         .map_err(StartError::ManagedAddress)?;
     let pools = PoolSettings {
         marker_required: options.client_isolation,
+        sets_up: false,
         ..PoolSettings::default()
     };
     let parts = Parts {
@@ -175,8 +177,10 @@ pub async fn background(app: &Arc<App>, workers: bool) -> Result<(), DbError> {
     app.tasks()
         .spawn(async move { databases.keep_house(shutdown).await });
     app.tasks().spawn(fleet::keep_account(Arc::clone(app)));
+    app.tasks().spawn(database::note(Arc::clone(app)));
     if workers {
         app.tasks().spawn(fleet::run(Arc::clone(app)));
+        app.tasks().spawn(database::probe(Arc::clone(app)));
         app.tasks().spawn(sweep::run(Arc::clone(app)));
         app.tasks().spawn(housekeeping::run(Arc::clone(app)));
         work::start(app);

@@ -36,6 +36,7 @@ pub use http::routes::{Policy, Route};
 pub use instances::view::InstanceView;
 
 use http::assets;
+use http::measure;
 use http::request_id;
 use http::routes::Routes;
 use pages::error::{PageError, wants_page};
@@ -65,6 +66,10 @@ pub fn router(app: &Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(
             Arc::clone(app),
             request_id::assign,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            measure::count,
         ))
         .with_state(Arc::clone(app))
 }

@@ -56,6 +56,7 @@ export function readConfiguration(json: unknown): Configuration {
       feedback: flag(features["feedback"], true),
       showPoweredBy: flag(features["show_powered_by"], true),
     },
+    available: flag(root["available"], true),
   };
 }
 

@@ -45,6 +45,8 @@ export interface Configuration {
     logoUrl: string | null;
   };
   features: { feedback: boolean; showPoweredBy: boolean };
+  /** False while the client's database is closed or away: the looks are as they last were. */
+  available: boolean;
 }
 
 /** A visitor's conversation and the secret that opens it. */

@@ -49,7 +49,7 @@ export function troubleOfEvent(code: string, retryable: boolean): Trouble {
 /** Codes are matched by their telling word, so that a new one of a known family is understood. */
 function troubleOfCode(code: string, retryable: boolean, reference: string): Trouble | null {
   if (/suspended|not_active|awaiting_setup|deleting/.test(code)) return trouble("suspended", false, reference);
-  if (/database/.test(code)) return trouble("database_down", true, reference);
+  if (/database|chat_unavailable/.test(code)) return trouble("database_down", true, reference);
   if (/too_(long|large)/.test(code)) return trouble("too_long", false, reference);
   if (/interrupted/.test(code)) return trouble("interrupted", true, reference);
   if (/session/.test(code)) return trouble("expired", true, reference);

@@ -25,6 +25,7 @@ export const ar: Strings = {
   reconnecting: "انقطع الاتصال. جارٍ إعادة الاتصال…",
   reconnected: "عاد الاتصال.",
   offline: "أنت غير متصل. سترسل رسالتك عند عودة الاتصال.",
+  away: "{name} غير متصل حاليًا، وسيعود هنا تلقائيًا.",
   sourcesOne: "مصدر واحد",
   sourcesOther: "المصادر: {count}",
   source: "المصدر {id}: {title}",

@@ -25,6 +25,7 @@ export const de: Strings = {
   reconnecting: "Verbindung verloren. Wird wiederhergestellt …",
   reconnected: "Wieder verbunden.",
   offline: "Sie sind offline. Ihre Nachricht wird gesendet, sobald Sie wieder verbunden sind.",
+  away: "{name} ist gerade nicht verfügbar und meldet sich hier von selbst zurück.",
   sourcesOne: "{count} Quelle",
   sourcesOther: "{count} Quellen",
   source: "Quelle {id}: {title}",

@@ -23,6 +23,7 @@ export const en = {
   reconnecting: "Connection lost. Reconnecting…",
   reconnected: "Connected again.",
   offline: "You are offline. Your message goes out when you are back.",
+  away: "{name} is offline right now. It comes back here by itself.",
   sourcesOne: "{count} source",
   sourcesOther: "{count} sources",
   source: "Source {id}: {title}",

@@ -61,6 +61,22 @@ export class App implements Listener {
       this.#show(this.#words.say("suspended"));
       return;
     }
+    if (!this.#configuration.available) {
+      this.#composer.disable();
+      this.#show(this.#words.say("away", { name: this.#configuration.display.botName }));
+      return;
+    }
+    await this.#begin();
+  }
+
+  /** The chat can be used after all. */
+  async comeBack(): Promise<void> {
+    this.#composer.enable();
+    this.#show(null);
+    await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
     try {
       await this.#conversation.open();
     } catch {

@@ -81,6 +81,11 @@ export class Composer {
     this.#refresh();
   }
 
+  enable(): void {
+    this.#input.disabled = false;
+    this.#refresh();
+  }
+
   #listen(): void {
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();

@@ -190,3 +190,23 @@ test("without a script the page says what is missing", async () => {
   await page.goto(mock.chatUrl);
   assert.match(await page.innerText("body"), /needs JavaScript/);
 });
+
+test("a chat whose database is closed is offline in its own colours, and comes back by itself", async () => {
+  mock.state.overrides = { available: false };
+  page = await openChat(browser, mock.chatUrl);
+  const notice = page.locator(".stoa-notice");
+  await notice.getByText("Acme Outdoor is offline right now.").waitFor();
+  assert.equal(await page.getByRole("textbox").isDisabled(), true);
+  assert.match(await page.locator("body").innerText(), /What can we help you with\?/);
+  assert.equal(await page.evaluate(() => document.querySelector(".stoa").style.getPropertyValue("--radius")), "10px");
+  const asked = mock.state.requests.filter((request) => request.path.includes("/configuration")).length;
+  await page.waitForTimeout(5_000);
+  const again = mock.state.requests.filter((request) => request.path.includes("/configuration")).length - asked;
+  assert.ok(again >= 1 && again <= 6, `${again} questions in 5 s`);
+
+  mock.state.overrides = {};
+  await notice.waitFor({ state: "hidden" });
+  await ask(page, "Where is my tent?");
+  await answered(page);
+  assertQuiet(page);
+});

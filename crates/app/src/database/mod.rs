@@ -1,7 +1,9 @@
 //! An instance's database: connected, checked, and why it could not be used.
 
+mod advice;
 mod connect;
 mod examine;
+mod states;
 mod stored;
 mod supabase;
 
@@ -11,11 +13,13 @@ use stoa_client_db::ClientDbError;
 
 use crate::registry::RegistryError;
 
+pub use advice::advice;
 pub use connect::{ConnectError, Connected, NewAddress, check, put};
 pub(crate) use connect::{
     MadeReady, Owner, accepted_from_client, connect_for, follow_operator, give_back, make_ready,
     make_ready_for_operator,
 };
+pub(crate) use states::{note, probe};
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};
 pub use stored::{
     StoredAddressError, address_place, open_address, open_address_at, open_operators_address,
@@ -51,6 +55,12 @@ impl DatabaseError {
             Self::Failed(error) => error.code(),
             Self::Registry(_) => "platform_unavailable",
         }
+    }
+
+    /// Whether the database, rather than the request, is at fault.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is_outage())
     }
 
     /// When it is tried again, where that is known.

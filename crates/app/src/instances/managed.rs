@@ -66,10 +66,12 @@ async fn try_to_make(
         address: Arc::new(address.clone()),
     };
     // The first connection brings the schema and the marker.
-    let connection = app.clients().checkout(&target).await;
+    let apart = app.clients().apart();
+    let connection = apart.checkout(&target).await;
     let connection = connection.map_err(InstanceError::Provisioning)?;
     facts.schema_version = Some(connection.schema_version());
     drop(connection);
+    apart.forget(instance);
     let address_sealed = seal_address(&address, instance, key, app.random())
         .map_err(|source| RegistryError::Sealed { instance, source })?;
     let new = NewDatabase {

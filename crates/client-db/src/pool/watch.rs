@@ -5,7 +5,10 @@
 //! show it for as long as the connection lasts. A fresh sign-in every few seconds of use does: this
 //! is what makes the client's kill switch work.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use postgres_types::Type;
 use tokio::time::{Instant, timeout_at};
@@ -64,36 +67,10 @@ impl ClientDatabases {
         if !is_due || !entry.begin_to_look() {
             return false;
         }
-        let (databases, entry) = (self.clone(), Arc::clone(entry));
-        self.inner.tasks.spawn(async move {
-            databases.keep_looking(&entry).await;
-            databases.end_look(&entry);
-        });
+        // Not a clone: looking ends with the pools, and does not keep them.
+        let looking = keep_looking(Arc::downgrade(&self.inner), Arc::clone(entry));
+        self.inner.tasks.spawn(looking);
         true
-    }
-
-    /// Looks until all is well, nobody asks any more, or the pool is closed.
-    async fn keep_looking(&self, entry: &Arc<Entry>) {
-        loop {
-            if let Some(wait) = entry.breaker.next_look() {
-                tokio::time::sleep(wait).await;
-            }
-            if entry.is_closed() || entry.untouched_for() >= WANTED {
-                return;
-            }
-            let looked = self.look_at(entry).await;
-            entry.breaker.say_looked();
-            let is_settled = looked.is_ok() || entry.breaker.next_look().is_none();
-            if is_settled && !entry.breaker.is_open() {
-                return;
-            }
-        }
-    }
-
-    fn end_look(&self, entry: &Arc<Entry>) {
-        entry.has_looked();
-        entry.breaker.say_looked();
-        entry.take_note();
     }
 
     /// One look, on a connection of its own that counts among the client's.
@@ -143,6 +120,30 @@ impl ClientDatabases {
             }
         }
     }
+}
+
+/// Looks until all is well, nobody asks any more, or the pool is closed.
+async fn keep_looking(inner: Weak<Inner>, entry: Arc<Entry>) {
+    loop {
+        if let Some(wait) = entry.breaker.next_look() {
+            tokio::time::sleep(wait).await;
+        }
+        if entry.is_closed() || entry.untouched_for() >= WANTED {
+            break;
+        }
+        let Some(inner) = inner.upgrade() else {
+            break;
+        };
+        let looked = ClientDatabases { inner }.look_at(&entry).await;
+        entry.breaker.say_looked();
+        let is_settled = looked.is_ok() || entry.breaker.next_look().is_none();
+        if is_settled && !entry.breaker.is_open() {
+            break;
+        }
+    }
+    entry.has_looked();
+    entry.breaker.say_looked();
+    entry.take_note();
 }
 
 /// Whether all connections that the server has are taken.

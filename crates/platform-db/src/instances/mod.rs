@@ -18,7 +18,8 @@ use crate::signals::{self, Signal};
 use crate::{DbError, stored};
 
 pub use database::{
-    DatabaseFacts, NewDatabase, record_database_facts, set_database, set_database_state,
+    DatabaseFacts, NewDatabase, SeenState, ailing, record_database_facts, set_database,
+    set_database_state, take_ailing,
 };
 pub use life::{activate_if_ready, delete, resume, set_ai_ready, start_deleting, suspend};
 pub use registry::{
@@ -95,6 +96,17 @@ pub struct ClientDatabase {
     pub schema_error: Option<SchemaError>,
     /// Until when nobody takes a connection to it, because a move is about to switch.
     pub paused_until: Option<DateTime<Utc>>,
+    /// What is wrong with it, if something is.
+    pub error: Option<DatabaseFault>,
+}
+
+/// What is wrong with a client's database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseFault {
+    /// A stable word of ours.
+    pub code: String,
+    /// Since when it has not been well.
+    pub since: DateTime<Utc>,
 }
 
 /// A row as it is stored.
@@ -116,6 +128,8 @@ pub(crate) struct InstanceRow {
     database_address_sealed: Option<Vec<u8>>,
     database_checked_at: Option<DateTime<Utc>>,
     database_paused_until: Option<DateTime<Utc>>,
+    database_error_code: Option<String>,
+    database_error_since: Option<DateTime<Utc>>,
     schema_version: Option<i32>,
     schema_error_code: Option<String>,
     schema_error: Option<String>,
@@ -167,6 +181,10 @@ impl TryFrom<InstanceRow> for Instance {
                     row.schema_error_at,
                 ),
                 paused_until: row.database_paused_until,
+                error: row
+                    .database_error_code
+                    .zip(row.database_error_since)
+                    .map(|(code, since)| DatabaseFault { code, since }),
             },
             supabase_url: row.supabase_url,
             supabase_sealed: row.supabase_sealed,

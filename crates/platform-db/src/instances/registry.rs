@@ -16,6 +16,7 @@ macro_rules! select_instances {
                 + "database_host, database_version, database_pgvector, database_pooler, "
                 + "database_generation, database_address_sealed, database_checked_at, "
                 + "database_paused_until, "
+                + "database_error_code, database_error_since, "
                 + "schema_version, schema_error_code, schema_error, schema_error_remedy, "
                 + "schema_error_at, supabase_url, supabase_sealed, data_key_wrapped, master_key_id, "
                 + "created_at, activated_at, suspended_at, suspended_reason, deleting_at, "

@@ -2,7 +2,9 @@
 
 use chrono::TimeDelta;
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, InstanceStatus, Slug};
-use stoa_platform_db::instances::{self, Changes, DatabaseFacts, Filter, NewDatabase, SweepRule};
+use stoa_platform_db::instances::{
+    self, Changes, DatabaseFacts, Filter, NewDatabase, SeenState, SweepRule,
+};
 use stoa_platform_db::{DbError, Taken};
 
 use crate::support::Ground;
@@ -259,7 +261,12 @@ async fn what_was_learned_of_an_older_address_is_dropped() {
 
     let unreachable = DatabaseState::Unreachable;
     let mut set = async |generation, state| {
-        instances::set_database_state(&mut connection, id, generation, state, now)
+        let seen = SeenState {
+            generation,
+            state,
+            error_code: Some("connection_refused"),
+        };
+        instances::set_database_state(&mut connection, id, seen, now)
             .await
             .unwrap()
     };
@@ -275,11 +282,79 @@ async fn what_was_learned_of_an_older_address_is_dropped() {
 
     let instance = instances::find(&mut connection, id).await.unwrap().unwrap();
     assert_eq!(instance.database.state, unreachable);
+    let error = instance.database.error.unwrap();
+    assert_eq!(
+        (error.code.as_str(), error.since),
+        ("connection_refused", now)
+    );
     assert_eq!(
         instance.database.address_sealed.as_deref(),
         Some(&b"two"[..])
     );
     assert_eq!(instance.database.facts.version.as_deref(), Some("17.2"));
+    drop(connection);
+    ground.done().await;
+}
+
+#[tokio::test]
+async fn an_outage_has_one_beginning_and_is_looked_at_by_one_at_a_time() {
+    let ground = Ground::new().await;
+    let id = ground.instance("acme").await;
+    let mut connection = ground.connection().await;
+    let now = ground.now();
+    instances::set_database(&mut connection, id, &database(b"one"), now)
+        .await
+        .unwrap();
+    let mut see = async |state, error_code, at| {
+        let seen = SeenState {
+            generation: 1,
+            state,
+            error_code,
+        };
+        assert!(
+            instances::set_database_state(&mut connection, id, seen, at)
+                .await
+                .unwrap()
+        );
+        let instance = instances::find(&mut connection, id).await.unwrap().unwrap();
+        instance.database.error
+    };
+    let minute = TimeDelta::minutes(1);
+    let unreachable = DatabaseState::Unreachable;
+    see(unreachable, Some("connection_refused"), now).await;
+    let worse = see(unreachable, Some("database_sign_in"), now + minute).await;
+    let worse = worse.unwrap();
+    assert_eq!(
+        (worse.code.as_str(), worse.since),
+        ("database_sign_in", now)
+    );
+
+    let before = now + minute;
+    let mut take = async |at| {
+        instances::take_ailing(&mut connection, before, at, 10)
+            .await
+            .unwrap()
+    };
+    assert_eq!(take(now + minute * 2).await, [id]);
+    assert_eq!(take(now + minute * 3).await, [], "it was looked at since");
+    assert_eq!(
+        instances::ailing(&mut connection, 10).await.unwrap(),
+        [(id, "acme".to_owned(), unreachable)]
+    );
+
+    let seen = SeenState {
+        generation: 1,
+        state: DatabaseState::Ready,
+        error_code: None,
+    };
+    assert!(
+        instances::set_database_state(&mut connection, id, seen, now)
+            .await
+            .unwrap()
+    );
+    let well = instances::find(&mut connection, id).await.unwrap().unwrap();
+    assert_eq!(well.database.error, None);
+    assert_eq!(instances::ailing(&mut connection, 10).await.unwrap(), []);
     drop(connection);
     ground.done().await;
 }

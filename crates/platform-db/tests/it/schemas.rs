@@ -132,7 +132,12 @@ async fn who_was_used_last_comes_first_and_who_does_not_answer_not_at_all() {
         .await
         .unwrap();
     let state = DatabaseState::Unreachable;
-    instances::set_database_state(&mut connection, away, 1, state, ground.now())
+    let seen = instances::SeenState {
+        generation: 1,
+        state,
+        error_code: Some("connection_refused"),
+    };
+    instances::set_database_state(&mut connection, away, seen, ground.now())
         .await
         .unwrap();
     let mut order = Vec::new();

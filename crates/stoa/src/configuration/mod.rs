@@ -26,7 +26,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "PLATFORM_SUPABASE_URL",
     "PLATFORM_SUPABASE_ANON_KEY",
     "PLATFORM_SUPABASE_PUBLISHABLE_KEY",
-    "STOA_METRICS_ADDR",
     "STOA_REDIS_URL",
     "SMTP_URL",
     "MAIL_FROM",
@@ -59,6 +58,7 @@ pub(crate) struct Configuration {
     /// A directory with `bin/postgres`.
     pub(crate) postgres_directory: Option<PathBuf>,
     pub(crate) mail_is_configured: bool,
+    pub(crate) metrics: MetricsAddress,
     pub(crate) telemetry: TelemetrySettings,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -94,6 +94,17 @@ impl Isolation {
         .into_iter()
         .filter_map(|(stands, name)| (!stands).then_some(name))
     }
+}
+
+/// Where figures for the operator's monitoring are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricsAddress {
+    /// The operator says nothing: on the usual port, if that is free.
+    Usual,
+    /// Here and nowhere else.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
 }
 
 /// Something in the environment that does not stop a start but should be known.
@@ -221,12 +232,24 @@ impl Configuration {
                 .unwrap_or_default(),
             postgres_directory: values.text("STOA_POSTGRES_DIR").map(PathBuf::from),
             mail_is_configured: check_mail(&mut values),
+            metrics: values
+                .parsed("STOA_METRICS_ADDR", metrics_address)
+                .unwrap_or(MetricsAddress::Usual),
             telemetry: telemetry(&mut values),
             warnings: warnings(environment, isolation, multi_tenant),
         };
         let taken = values.finish()?;
         Ok((configuration, taken))
     }
+}
+
+fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(MetricsAddress::Off);
+    }
+    text.parse().map(MetricsAddress::At).map_err(|_| {
+        format!("is an address with a port such as `127.0.0.1:9464`, or `off`, not `{text}`")
+    })
 }
 
 fn master_keys(text: &str) -> Result<MasterKeyRing, String> {
@@ -302,11 +325,6 @@ fn check_services(values: &mut Values<'_>) {
     values.parsed("PLATFORM_SUPABASE_URL", values::http_address);
     values.secret("PLATFORM_SUPABASE_ANON_KEY");
     values.secret("PLATFORM_SUPABASE_PUBLISHABLE_KEY");
-    values.parsed("STOA_METRICS_ADDR", |text| {
-        text.parse::<SocketAddr>().map_err(|_| {
-            format!("is an address with a port such as `127.0.0.1:9464`, not `{text}`")
-        })
-    });
     values.parsed(
         "STOA_REDIS_URL",
         values::secret_address(&["redis", "rediss"], "redis://:PASSWORD@127.0.0.1:6379"),

@@ -70,6 +70,11 @@ impl Connections {
         connections
     }
 
+    /// The task that accepts, and one for each open connection.
+    pub(crate) fn tasks(&self) -> TaskTracker {
+        self.tasks.clone()
+    }
+
     /// Closes the listener and idle connections, lets answers under way finish until the deadline
     /// and then cuts them. Says whether all had finished.
     pub(crate) async fn drain(self, deadline: Duration) -> bool {

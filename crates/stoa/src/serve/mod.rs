@@ -2,6 +2,7 @@
 
 mod connections;
 mod listener;
+mod metrics;
 mod server;
 mod termination;
 
@@ -53,9 +54,8 @@ pub(crate) async fn run_demo(output: OutputArguments) -> Result<(), Failure> {
         .allowed_private_hosts
         .get_or_insert_with(AddressPolicy::loopback);
     let server = Server::start(&configuration, keys).await?;
-    server
-        .serve(Role::All, async |app| demo::prepare(app, output).await)
-        .await
+    let serving = server.serve(Role::All, async |app| demo::prepare(app, output).await);
+    Box::pin(serving).await
 }
 
 fn configuration() -> Result<Configuration, Failure> {

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::Role;
 use super::connections::Connections;
 use super::listener;
+use super::metrics;
 use super::termination::Termination;
 use crate::application::{self, Purpose};
 use crate::command_line::failure::Failure;
@@ -30,6 +31,7 @@ pub(super) struct Server {
     app: Arc<App>,
     listener: TcpListener,
     address: SocketAddr,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -41,6 +43,7 @@ impl Server {
         let mut termination =
             Termination::listen().map_err(|error| Failure::from_error("cannot_start", &error))?;
         let (listener, address) = listener::bind(&configuration.host, configuration.port).await?;
+        let metrics = metrics::bind(configuration.metrics).await?;
         let random = Random::system();
         dedicated::examine(configuration).await?;
         let databases = tokio::select! {
@@ -71,6 +74,7 @@ impl Server {
                 app,
                 listener,
                 address,
+                metrics,
             }),
             Err(failure) => {
                 databases.stop().await?;
@@ -92,6 +96,7 @@ impl Server {
             app,
             listener,
             address,
+            metrics,
         } = self;
         let background = start::background(&app, role != Role::Web).await;
         let (connections, cause) = match background {
@@ -102,12 +107,16 @@ impl Server {
                 };
                 let limits = listener::connection_limits();
                 let connections = Connections::accept(listener, router, limits);
+                let collectors = metrics.map(|it| metrics::serve(it, &app, connections.tasks()));
                 tracing::info!(%address, url = %app.settings().public_url, "listening");
                 let cause = tokio::select! {
                     signal = termination.wait() => { tracing::info!(signal, "ending"); Ok(()) }
                     () = databases.ended() => Err(postgres_ended()),
                     failure = failure_of(Box::pin(first(&app))) => Err(failure),
                 };
+                if let Some(collectors) = collectors {
+                    collectors.drain(Duration::ZERO).await;
+                }
                 (Some(connections), cause)
             }
             Err(error) => (None, Err(Failure::from_error("platform_database", &error))),

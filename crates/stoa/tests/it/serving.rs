@@ -66,16 +66,7 @@ impl Serving {
 
     /// One request on a connection of its own; empty where nobody listens.
     fn get(&self, path: &str) -> String {
-        let mut answer = String::new();
-        if let Some(mut stream) = connect(self.address) {
-            write!(
-                stream,
-                "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-            )
-            .ok();
-            stream.read_to_string(&mut answer).ok();
-        }
-        answer
+        get_at(self.address, path)
     }
 
     /// The server's process.
@@ -122,7 +113,21 @@ impl Drop for Serving {
     }
 }
 
-fn free_address() -> SocketAddr {
+/// One request on a connection of its own; empty where nobody listens.
+pub(crate) fn get_at(address: SocketAddr, path: &str) -> String {
+    let mut answer = String::new();
+    if let Some(mut stream) = connect(address) {
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        )
+        .ok();
+        stream.read_to_string(&mut answer).ok();
+    }
+    answer
+}
+
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

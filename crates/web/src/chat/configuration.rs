@@ -29,6 +29,8 @@ pub(crate) struct PublicConfiguration {
     features: Features,
     /// The version of the settings; 0 before the first change.
     version: i32,
+    /// Whether the chat can be used now. While it cannot, the rest is as it was when it last could.
+    available: bool,
 }
 
 /// What visitors may know of an instance.
@@ -57,6 +59,7 @@ impl From<Public> for PublicConfiguration {
             theme: public.live.theme,
             features: public.live.features,
             version: public.version,
+            available: public.is_available,
         }
     }
 }
@@ -75,7 +78,8 @@ pub(crate) async fn get(
     let public = live_configuration::public(&app, instance)
         .await?
         .ok_or_else(Problem::not_found)?;
-    let tag = format!("\"{}-{}\"", public.version, public.status);
+    let offline = if public.is_available { "" } else { "-offline" };
+    let tag = format!("\"{}-{}{offline}\"", public.version, public.status);
     let known = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|value| value.as_bytes() == tag.as_bytes());

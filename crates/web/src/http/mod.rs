@@ -6,6 +6,7 @@ pub(crate) mod caller;
 pub(crate) mod creation;
 mod failures;
 pub(crate) mod id;
+pub(crate) mod measure;
 pub(crate) mod once;
 pub(crate) mod page;
 pub(crate) mod params;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use stoa_app::database::advice;
 use stoa_app::{ClientDatabase, Instance, fleet};
 use stoa_domain::{DatabaseMode, DatabaseState, InstanceId, InstanceStatus};
 use utoipa::ToSchema;
@@ -46,6 +47,8 @@ pub(crate) struct DatabaseView {
     pgvector: Option<String>,
     /// The kind of pooler in front of it: `none`, `session` or `transaction`.
     pooler: Option<String>,
+    /// What is wrong with it; null while nothing is.
+    error: Option<DatabaseErrorView>,
     /// The schema that Stoa keeps in it.
     schema: SchemaView,
 }
@@ -90,6 +93,17 @@ impl SchemaView {
     }
 }
 
+/// Why an instance's database cannot be used.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DatabaseErrorView {
+    /// A stable word.
+    code: String,
+    /// What it means and what to do about it.
+    message: &'static str,
+    /// Since when it has not been well.
+    since: DateTime<Utc>,
+}
+
 impl From<&Instance> for InstanceView {
     fn from(instance: &Instance) -> Self {
         let database = &instance.database;
@@ -107,6 +121,11 @@ impl From<&Instance> for InstanceView {
                 version: database.facts.version.clone(),
                 pgvector: database.facts.pgvector.clone(),
                 pooler: database.facts.pooler.clone(),
+                error: database.error.as_ref().map(|error| DatabaseErrorView {
+                    message: advice(&error.code),
+                    code: error.code.clone(),
+                    since: error.since,
+                }),
                 schema: SchemaView::of(database),
             },
             created_at: instance.created_at,

@@ -26,6 +26,9 @@ impl Writer {
     /// Makes the answer final, and counts it.
     pub(super) async fn keep(&self, ended: &Ended, origin: &Origin) -> Result<(), ()> {
         let answer = self.finished_answer(ended, origin);
+        if let Some(took) = ended.first_token {
+            self.app.metrics().count_first_token(took);
+        }
         for attempt in 1..=FINISH_TRIES {
             match self.finish_row(&answer).await {
                 Ok(()) => {

@@ -1,5 +1,7 @@
 //! Clients' databases that move, fail, or are closed by their owners, while people chat.
 
+mod closed;
+mod metrics;
 mod rotation;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
