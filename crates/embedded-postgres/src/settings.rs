@@ -33,7 +33,7 @@ pub enum Durability {
 }
 
 impl Settings {
-    /// The defaults: found binaries, a kept port, durable, 200 connections, five minutes to start.
+    /// The defaults: found binaries, a kept port, durable, 600 connections, five minutes to start.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -41,7 +41,9 @@ impl Settings {
             binaries: None,
             port: None,
             durability: Durability::Durable,
-            max_connections: 200,
+            // What one server process may hold in all: 500 in the pools of managed clients, its own to
+            // the platform's database, and room for commands and a person with psql beside it.
+            max_connections: 600,
             start_timeout: Duration::from_secs(300),
         }
     }
