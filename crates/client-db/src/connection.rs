@@ -1,7 +1,8 @@
 //! One connection to a client's database, and what may be done with it.
 
+mod transaction;
+
 use std::{
-    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -23,6 +24,8 @@ use crate::{
     statements::{KeptStatements, is_about_keeping},
     wire::{self, Budget, Deadlines, Wire},
 };
+
+pub use transaction::Transaction;
 
 /// A statement's parameters with their types: most are not prepared, so the server is told.
 pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
@@ -413,59 +416,6 @@ impl Drop for UnderWay<'_> {
         self.connection.under_way.fetch_sub(1, Ordering::Relaxed);
         if !self.ended {
             self.connection.abandon();
-        }
-    }
-}
-
-/// Several statements that happen together or not at all. It is a [`ClientConnection`] too.
-#[derive(Debug)]
-pub struct Transaction<'a> {
-    connection: &'a mut ClientConnection,
-    ended: bool,
-}
-
-impl Transaction<'_> {
-    /// Makes what was done last.
-    ///
-    /// # Errors
-    ///
-    /// `Undone` when one of the statements had failed, else see [`ClientDbError`]. After a lost
-    /// connection nobody knows whether it was done.
-    pub async fn commit(mut self) -> Result<(), ClientDbError> {
-        if self.connection.statement_failed.load(Ordering::Relaxed) {
-            self.rollback().await?;
-            return Err(ClientDbError::Undone);
-        }
-        self.connection.send("COMMIT").await?;
-        self.ended = true;
-        Ok(())
-    }
-
-    /// Undoes what was done.
-    ///
-    /// # Errors
-    ///
-    /// See [`ClientDbError`]. Without a connection it is undone all the same.
-    pub async fn rollback(mut self) -> Result<(), ClientDbError> {
-        self.connection.send("ROLLBACK").await?;
-        self.ended = true;
-        Ok(())
-    }
-}
-
-impl Deref for Transaction<'_> {
-    type Target = ClientConnection;
-
-    fn deref(&self) -> &ClientConnection {
-        self.connection
-    }
-}
-
-impl Drop for Transaction<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            // The server undoes it when the connection closes, which is what unfit ones do.
-            self.connection.unfit.store(true, Ordering::Relaxed);
         }
     }
 }
