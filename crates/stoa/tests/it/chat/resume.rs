@@ -161,8 +161,9 @@ async fn stop_ends_the_answer_and_hangs_up_on_the_model_within_a_second() {
 #[tokio::test]
 async fn stop_reaches_the_replica_that_writes() {
     let chat = slow_chat().await;
-    read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    // Before the question: a replica that is long in starting would find the answer finished.
     let second = chat.server.replica().await;
+    read_stream(chat.ask().await, |events| events.len() >= 6).await;
     let path = format!("/sessions/{}/stop", chat.session);
     let stopped = second
         .visitor(&chat.token, Method::POST, &path)
