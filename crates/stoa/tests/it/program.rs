@@ -30,7 +30,8 @@ impl Program {
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
-            environment: Vec::new(),
+            // The usual port is one for the whole machine, where many tests run at once.
+            environment: vec![("STOA_METRICS_ADDR".into(), "off".into())],
         }
     }
 
