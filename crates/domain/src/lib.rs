@@ -28,5 +28,5 @@ pub use violation::Violation;
 pub use words::{
     AdminRole, AnswerPolicy, DatabaseMode, DatabaseState, DocumentSource, DocumentStatus,
     FinishReason, InstanceStatus, MessageRole, MessageState, Provider, Rating, SessionStatus,
-    UnknownWord,
+    ToolEffect, UnknownWord,
 };

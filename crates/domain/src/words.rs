@@ -203,6 +203,13 @@ words! {
         /// Did not.
         Down = "down",
     }
+    /// What a call of a tool may do.
+    ToolEffect {
+        /// It only reads.
+        Read = "read",
+        /// It changes something: the visitor is asked first.
+        Write = "write",
+    }
 }
 
 #[cfg(test)]

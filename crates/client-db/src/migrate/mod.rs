@@ -15,7 +15,7 @@ pub use trouble::SchemaTrouble;
 
 /// The schema version that this program writes. It works with the one before and with the one
 /// after as well.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 /// Every released migration in order: its name and its SQL.
 const SHIPPED: [(&str, &str); SCHEMA_VERSION as usize] = [
@@ -26,6 +26,10 @@ const SHIPPED: [(&str, &str); SCHEMA_VERSION as usize] = [
     (
         "versions_and_summaries",
         include_str!("../../migrations/0002_versions_and_summaries.sql"),
+    ),
+    (
+        "tools_budgets_costs",
+        include_str!("../../migrations/0003_tools_budgets_costs.sql"),
     ),
 ];
 const BEFORE: &str = include_str!("../../migrations/before.sql");
