@@ -12,6 +12,8 @@ use stoa_domain::seal::{DataKey, SealError, SealPlace};
 use stoa_domain::{ApiConfigurationId, InstanceId, LiveConfiguration, Provider, RagInstructions};
 use url::Url;
 
+use crate::tools::Toolbox;
+
 /// Everything that a chat turn needs to know of its instance, besides its registry row.
 pub struct Contents {
     /// The chat's settings and branding.
@@ -22,6 +24,8 @@ pub struct Contents {
     pub instructions: RagInstructions,
     /// Who answers, in the order in which they are tried; the enabled ones.
     pub models: Vec<Model>,
+    /// What a model may ask to be called.
+    pub toolbox: Toolbox,
 }
 
 /// One AI configuration, ready to be asked.
@@ -65,11 +69,13 @@ impl Contents {
             .filter(|configuration| configuration.settings.enabled)
             .filter_map(|configuration| usable(configuration, instance, key))
             .collect();
+        let toolbox = Toolbox::load(connection, instance, key).await?;
         Ok(Self {
             live,
             live_version,
             instructions,
             models,
+            toolbox,
         })
     }
 

@@ -44,6 +44,7 @@ pub mod sign_in;
 pub mod signals;
 pub mod start;
 pub mod super_admins;
+pub mod tools;
 
 pub use app::{App, Parts, Settings};
 pub use contents::Contents;

@@ -94,6 +94,8 @@ ids! {
     DocumentId
     /// A passage of a document.
     ChunkId
+    /// A tool that the client described.
+    ToolId
 }
 
 #[cfg(test)]

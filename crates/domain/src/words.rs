@@ -210,6 +210,43 @@ words! {
         /// It changes something: the visitor is asked first.
         Write = "write",
     }
+    /// The HTTP method by which a tool is called.
+    ToolMethod {
+        /// Reads, by what HTTP says of it.
+        Get = "GET",
+        /// Sends something; some servers search by it.
+        Post = "POST",
+        /// Replaces.
+        Put = "PUT",
+        /// Changes.
+        Patch = "PATCH",
+        /// Removes.
+        Delete = "DELETE",
+    }
+}
+
+impl ToolMethod {
+    /// What a call does unless the client says otherwise.
+    #[must_use]
+    pub const fn usual_effect(self) -> ToolEffect {
+        match self {
+            Self::Get => ToolEffect::Read,
+            Self::Post | Self::Put | Self::Patch | Self::Delete => ToolEffect::Write,
+        }
+    }
+
+    /// Whether a client may say that it only reads. What replaces, changes or removes by its very
+    /// name is never taken for reading.
+    #[must_use]
+    pub const fn may_read(self) -> bool {
+        matches!(self, Self::Get | Self::Post)
+    }
+
+    /// Whether the arguments go as a body; elsewhere they go in the query.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
 }
 
 #[cfg(test)]

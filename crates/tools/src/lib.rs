@@ -5,6 +5,8 @@
 //! bytes. A tool's secrets go out with the request and nowhere else: what a tool gives back is freed
 //! of them before anybody sees it.
 
+pub mod http;
+
 /// What came of a call, as the model and the visitor are given it: bounded, and free of secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
