@@ -30,7 +30,6 @@ pub mod prices;
 mod provider;
 mod redact;
 mod request;
-mod sse;
 pub mod tokens;
 pub mod tools;
 mod transport;

@@ -6,7 +6,8 @@
 //! [`Outbound::fetch`], when its caller asks, each hop judged like the first.
 //!
 //! [`Outbound::connect`] is for TCP, [`Outbound::fetch`] for HTTP with an answer that is bounded in
-//! time and bytes, [`Outbound::request`] for HTTP whose caller bounds the answer itself.
+//! time and bytes, [`Outbound::request`] for HTTP whose caller bounds the answer itself. What comes
+//! as events is read by a [`SseDecoder`].
 
 mod connect;
 mod error;
@@ -15,6 +16,7 @@ mod http;
 mod judge;
 mod policy;
 mod resolve;
+mod sse;
 
 pub use connect::Outbound;
 pub use error::OutboundError;
@@ -22,6 +24,7 @@ pub use fetch::{Bounds, FetchError, FetchRequest, Fetched};
 pub use judge::is_globally_routable;
 pub use policy::{AddressPolicy, AllowedHost, PolicyError};
 pub use resolve::{Resolve, SystemResolver};
+pub use sse::{SseDecoder, SseError, SseEvent};
 
 #[cfg(test)]
 mod tests;

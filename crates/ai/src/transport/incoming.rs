@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::Stream;
 use secrecy::SecretString;
+use stoa_outbound::{SseDecoder, SseEvent};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::broken;
@@ -17,7 +18,6 @@ use crate::answer::{AnswerEvent, Ending, Usage};
 use crate::client::Reply;
 use crate::error::{AiError, AiErrorCode};
 use crate::limits::Limits;
-use crate::sse::{SseDecoder, SseEvent};
 use crate::wire::{Part, UsagePart, Wire};
 
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;

@@ -11,6 +11,7 @@ mod said;
 mod wait;
 
 use http::HeaderMap;
+use stoa_outbound::SseEvent;
 use url::Url;
 
 pub(crate) use self::part::{CallPart, Part, UsagePart};
@@ -18,7 +19,6 @@ pub(crate) use self::said::Said;
 use crate::error::AiError;
 use crate::models::ModelPage;
 use crate::request::{ChatRequest, Endpoint};
-use crate::sse::SseEvent;
 
 /// A wire format, with what varies among those who speak it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use stoa_outbound::SseEvent;
 
 use crate::answer::Ending;
 use crate::error::AiError;
-use crate::sse::SseEvent;
 use crate::wire::{CallPart, Part, Said, UsagePart, failures};
 
 /// An event of a stream. The type stands in the data as well as in the event's name; servers that

@@ -1,4 +1,5 @@
-//! Server-sent events: bytes in, events out, with bounds.
+//! Server-sent events: bytes in, events out, with bounds. Here, since everything that reads events
+//! reads them from what came through the door.
 //!
 //! Follows the WHATWG HTML standard, §9.2.6, with three differences that suit a client of APIs:
 //! text that is not UTF-8 is an error rather than replaced, since what is saved must be what was
@@ -8,16 +9,16 @@
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SseEvent {
+pub struct SseEvent {
     /// The event's type, when it has one.
-    pub(crate) kind: Option<String>,
+    pub kind: Option<String>,
     /// The data lines, joined by line feeds.
-    pub(crate) data: String,
+    pub data: String,
 }
 
 /// Why a stream cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SseError {
+pub enum SseError {
     /// A line is longer than allowed.
     #[error("a line of the stream is too long")]
     LineTooLong,
@@ -31,7 +32,7 @@ pub(crate) enum SseError {
 
 /// Reads events from bytes that arrive in any pieces.
 #[derive(Debug)]
-pub(crate) struct SseDecoder {
+pub struct SseDecoder {
     line_bytes: usize,
     event_bytes: usize,
     line: Vec<u8>,
@@ -43,7 +44,9 @@ pub(crate) struct SseDecoder {
 }
 
 impl SseDecoder {
-    pub(crate) fn new(line_bytes: usize, event_bytes: usize) -> Self {
+    /// A decoder for lines, and for the data of an event, of at most so many bytes.
+    #[must_use]
+    pub fn new(line_bytes: usize, event_bytes: usize) -> Self {
         Self {
             line_bytes,
             event_bytes,
@@ -56,11 +59,11 @@ impl SseDecoder {
     }
 
     /// Takes the next bytes and appends the events that they complete.
-    pub(crate) fn push(
-        &mut self,
-        mut bytes: &[u8],
-        events: &mut Vec<SseEvent>,
-    ) -> Result<(), SseError> {
+    ///
+    /// # Errors
+    ///
+    /// When a bound is broken or a line is not UTF-8. Nothing is to be decoded after that.
+    pub fn push(&mut self, mut bytes: &[u8], events: &mut Vec<SseEvent>) -> Result<(), SseError> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_return) && bytes[0] == b'\n' {
                 bytes = &bytes[1..];
@@ -92,7 +95,7 @@ impl SseDecoder {
     }
 
     /// What the end of the stream left without its blank line: an event that may be whole or cut.
-    pub(crate) fn remainder(&mut self) -> Option<SseEvent> {
+    pub fn remainder(&mut self) -> Option<SseEvent> {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
             // A line that was cut in the middle of a character is not worth an error here.
