@@ -5,7 +5,11 @@
 //! bytes. A tool's secrets go out with the request and nowhere else: what a tool gives back is freed
 //! of them before anybody sees it.
 
+pub mod headers;
 pub mod http;
+pub mod reply;
+pub mod schema;
+pub mod secrets;
 
 /// What came of a call, as the model and the visitor are given it: bounded, and free of secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -111,7 +111,10 @@ impl BoxedTool {
             })
             .ok()?;
         let tool = HttpTool::parse(Description {
+            name: settings.name.clone(),
+            description: settings.description.clone(),
             method: settings.method,
+            effect: settings.effect,
             url: endpoint.url,
             headers: endpoint.headers,
             parameters: settings.parameters,
@@ -124,7 +127,7 @@ impl BoxedTool {
         Some(Self {
             name: settings.name,
             description: settings.description,
-            schema: tool.schema(),
+            schema: tool.schema().clone(),
             effect: settings.effect,
             host: tool.host().to_owned(),
             kind: Kind::Http(tool),

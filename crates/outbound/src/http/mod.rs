@@ -101,12 +101,12 @@ impl Outbound {
         }
     }
 
-    /// The judge of URLs, for the fuzz target.
+    /// Judges a URL so far as can be said without resolving its name, and gives its port: for who
+    /// stores an address that is asked later.
     ///
     /// # Errors
     ///
     /// As for [`Self::request`].
-    #[cfg(fuzzing)]
     pub fn judge(&self, url: &Url) -> Result<u16, OutboundError> {
         self.judge_url(url)
     }

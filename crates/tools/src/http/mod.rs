@@ -1,32 +1,56 @@
-//! HTTP calls that a client describes.
+//! HTTP calls that a client describes: an address with placeholders, headers, and a JSON schema of
+//! the arguments.
 
-use std::collections::BTreeMap;
+mod address;
+mod call;
+mod description;
 
 use serde_json::{Map, Value};
-use stoa_domain::{ToolMethod, Violation};
-use stoa_outbound::Outbound;
+use stoa_domain::{ToolEffect, ToolMethod, Violation};
+use stoa_outbound::{Outbound, OutboundError};
+use url::Url;
 use uuid::Uuid;
 
-use crate::Outcome;
+pub use description::{Description, is_name};
 
-/// A tool as a person describes it, not examined yet. It holds secrets, so there is no `Debug`.
-pub struct Description {
-    /// How it is called.
-    pub method: ToolMethod,
-    /// The address with its placeholders.
-    pub url: String,
-    /// The headers by name.
-    pub headers: BTreeMap<String, String>,
-    /// The JSON schema of its arguments.
-    pub parameters: Value,
-    /// How long a call may take, in milliseconds.
-    pub timeout_ms: i32,
-}
+use crate::Outcome;
+use crate::headers::Headers;
+use crate::schema::Schema;
+use crate::secrets::Secrets;
+use address::Address;
 
 /// A tool that can be called.
 pub struct HttpTool {
-    host: String,
-    parameters: Value,
+    method: ToolMethod,
+    effect: ToolEffect,
+    address: Address,
+    headers: Headers,
+    schema: Schema,
+    timeout_ms: u32,
+}
+
+/// Why no call is made to an address.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressRefused {
+    /// The door does not lead there.
+    #[error(transparent)]
+    Outbound(OutboundError),
+    /// It is not encrypted, and the operator's list does not speak of its host.
+    #[error(
+        "the address must begin with https://, since secrets and what visitors say would go there in the clear"
+    )]
+    InTheClear,
+}
+
+impl AddressRefused {
+    /// The stable name of this kind of failure.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Outbound(error) => error.code(),
+            Self::InTheClear => "not_encrypted",
+        }
+    }
 }
 
 impl HttpTool {
@@ -35,36 +59,61 @@ impl HttpTool {
     /// # Errors
     /// Every field that is not right.
     pub fn parse(description: Description) -> Result<Self, Vec<Violation>> {
-        let host = url::Url::parse(&description.url)
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_default();
-        Ok(Self {
-            host,
-            parameters: description.parameters,
-        })
+        description::examine(description)
     }
 
     /// The JSON schema of its arguments, as a model is told.
     #[must_use]
-    pub fn schema(&self) -> Value {
-        self.parameters.clone()
+    pub const fn schema(&self) -> &Value {
+        self.schema.as_value()
+    }
+
+    /// Whether a call changes something.
+    #[must_use]
+    pub const fn effect(&self) -> ToolEffect {
+        self.effect
     }
 
     /// Where a call goes.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.address.host()
     }
 
-    /// Makes a call, and says what came of it.
+    /// Judges where calls go, so far as can be said without resolving the name. It is judged again
+    /// when one is made.
+    ///
+    /// # Errors
+    /// Why no call is made there.
+    pub fn judge(&self, outbound: &Outbound) -> Result<(), AddressRefused> {
+        call::judge(outbound, self.address.sample())
+    }
+
+    /// The address that a call with these arguments goes to.
+    ///
+    /// # Errors
+    /// What is wrong with the arguments, as the model is told.
+    pub fn destination(&self, input: &Map<String, Value>) -> Result<Url, Outcome> {
+        self.prepare(input).map(|prepared| prepared.url)
+    }
+
+    /// Makes a call, and says what came of it. Nothing is sent unless the arguments fit.
     pub async fn call(
         &self,
         outbound: &Outbound,
         input: &Map<String, Value>,
         idempotency_key: Option<Uuid>,
     ) -> Outcome {
-        let _ = (outbound, input, idempotency_key);
-        Outcome::failed("unreachable", "HTTP tools are not called yet.".to_owned())
+        match self.prepare(input) {
+            Ok(prepared) => self.send(outbound, prepared, idempotency_key).await,
+            Err(refused) => refused,
+        }
+    }
+
+    /// What is taken out of everything that its server says.
+    fn secrets(&self) -> Secrets {
+        let address = self.address.secrets();
+        let address = Secrets::of(address.iter().map(String::as_str));
+        self.headers.secrets().and(address)
     }
 }
