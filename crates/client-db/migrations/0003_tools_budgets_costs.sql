@@ -54,6 +54,10 @@ CREATE TABLE stoa.tool_calls (
     CONSTRAINT tool_calls_place_taken UNIQUE (message_id, ordinal)
 );
 
+-- What a crash may leave behind is looked for by the sweep.
+CREATE INDEX tool_calls_open ON stoa.tool_calls (message_id)
+    WHERE state IN ('asking', 'approved', 'running');
+
 CREATE TABLE stoa.budgets (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     budgets jsonb NOT NULL,

@@ -43,6 +43,7 @@ pub mod provision;
 pub mod rag_instructions;
 pub mod search;
 pub mod sessions;
+pub mod tool_calls;
 pub mod tools;
 
 pub use address::{

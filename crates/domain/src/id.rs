@@ -86,6 +86,8 @@ ids! {
     SessionId
     /// One message of a conversation.
     MessageId
+    /// One call of a tool.
+    ToolCallId
     /// A person who chats.
     EndUserId
     /// One AI provider's settings.

@@ -18,8 +18,8 @@ pub mod violation;
 pub use clock::Clock;
 pub use id::{
     ApiConfigurationId, ApiTokenId, AuditEntryId, ChunkId, DocumentId, EndUserId, InstanceAdminId,
-    InstanceId, JobId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId, ToolId,
-    UserSessionId,
+    InstanceId, JobId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId, ToolCallId,
+    ToolId, UserSessionId,
 };
 pub use live_configuration::LiveConfiguration;
 pub use rag_instructions::RagInstructions;
@@ -29,5 +29,5 @@ pub use violation::Violation;
 pub use words::{
     AdminRole, AnswerPolicy, DatabaseMode, DatabaseState, DocumentSource, DocumentStatus,
     FinishReason, InstanceStatus, MessageRole, MessageState, Provider, Rating, SessionStatus,
-    ToolEffect, ToolMethod, UnknownWord,
+    ToolCallState, ToolEffect, ToolMethod, UnknownWord,
 };

@@ -210,6 +210,23 @@ words! {
         /// It changes something: the visitor is asked first.
         Write = "write",
     }
+    /// How a call of a tool stands.
+    ToolCallState {
+        /// The visitor is asked.
+        Asking = "asking",
+        /// The visitor said yes.
+        Approved = "approved",
+        /// The visitor said no.
+        Denied = "denied",
+        /// It is being made, or was when its process ended. Never made again.
+        Running = "running",
+        /// The tool gave something.
+        Done = "done",
+        /// It failed.
+        Failed = "failed",
+        /// The answer ended before it did, or the visitor said nothing in time.
+        Abandoned = "abandoned",
+    }
     /// The HTTP method by which a tool is called.
     ToolMethod {
         /// Reads, by what HTTP says of it.

@@ -43,7 +43,6 @@ pub async fn regenerate(
     };
     match begun.ok_or(ChatError::NotFound)? {
         Again::Refused => Err(ChatError::NotTheLastAnswer),
-        Again::TooOld => Err(ChatError::Updating),
         Again::Newer(newer) => {
             let live = live_or_stored(app, &registered, *newer).await?;
             opened(&live, Cursor::default()).await

@@ -38,9 +38,6 @@ pub enum ChatError {
     /// Only the last answer of a conversation with the bot can be made again, once it has ended.
     #[error("this answer cannot be made again")]
     NotTheLastAnswer,
-    /// The client's database is still being brought up to date.
-    #[error("the client's database is being brought up to date")]
-    Updating,
     /// Nobody could answer.
     #[error("no answer could be had")]
     NoAnswer(Failure),
@@ -143,7 +140,6 @@ impl ChatError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy => Some(Duration::from_secs(2)),
-            Self::Updating => Some(Duration::from_secs(30)),
             Self::Database(error) => error.retry_after(),
             _ => None,
         }

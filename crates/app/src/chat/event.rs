@@ -2,14 +2,16 @@
 //!
 //! The ids are positions in the answer itself, not counts of what one process happened to send, so
 //! that any replica, or the stored row, can go on where a broken stream ended:
-//! `p1, p2, …` for what comes before the text, `t<bytes of text so far>` for the text, `e1, e2, …`
-//! for what comes after it.
+//! `p1, p2, …` for what comes before the text, `t<bytes of text so far>` for the text, with a further
+//! `.<steps so far>` once there were steps, and `e1, e2, …` for what comes after it.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stoa_domain::{DocumentId, FinishReason, MessageId, SessionId};
+
+use super::step::{Step, TextPart};
 
 /// A passage that an answer may cite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,9 +79,11 @@ pub enum Event {
     /// The text begins.
     TextStart,
     /// More text.
-    TextDelta(String),
-    /// The text is whole.
-    TextEnd,
+    TextDelta(TextPart, String),
+    /// Something happened between the words.
+    Step(Step),
+    /// The last part of the text is whole.
+    TextEnd(TextPart),
     /// What it took.
     Usage(Usage),
     /// It ended well.
@@ -97,6 +101,8 @@ pub struct Cursor {
     pub(super) preamble: usize,
     /// How many bytes of text.
     pub(super) text: usize,
+    /// How many steps between its words.
+    pub(super) steps: usize,
     /// How many events after the text.
     pub(super) tail: usize,
 }
@@ -105,7 +111,11 @@ impl Cursor {
     /// The position that an event id names, or `None` when it is none of ours.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
-        let (kind, number) = id.split_at_checked(1)?;
+        let (kind, place) = id.split_at_checked(1)?;
+        let (number, steps) = match place.split_once('.') {
+            Some((number, steps)) if kind == "t" => (number, steps.parse().ok()?),
+            _ => (place, 0),
+        };
         let number: usize = number.parse().ok()?;
         match kind {
             "p" => Some(Self {
@@ -115,14 +125,24 @@ impl Cursor {
             "t" => Some(Self {
                 preamble: usize::MAX,
                 text: number,
+                steps,
                 tail: 0,
             }),
             "e" => Some(Self {
                 preamble: usize::MAX,
                 text: usize::MAX,
+                steps: usize::MAX,
                 tail: number,
             }),
             _ => None,
+        }
+    }
+
+    /// The id of what was seen last, within the text.
+    pub(super) const fn text_id(&self) -> EventId {
+        EventId::Text {
+            bytes: self.text,
+            steps: self.steps,
         }
     }
 }
@@ -132,8 +152,13 @@ impl Cursor {
 pub enum EventId {
     /// The n-th event before the text, from 1.
     Preamble(usize),
-    /// The text up to this byte.
-    Text(usize),
+    /// The text up to this byte, and the steps up to this one, from 1.
+    Text {
+        /// How many bytes.
+        bytes: usize,
+        /// How many steps.
+        steps: usize,
+    },
     /// The n-th event after the text, from 1.
     Tail(usize),
 }
@@ -142,7 +167,8 @@ impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Preamble(n) => write!(f, "p{n}"),
-            Self::Text(n) => write!(f, "t{n}"),
+            Self::Text { bytes, steps: 0 } => write!(f, "t{bytes}"),
+            Self::Text { bytes, steps } => write!(f, "t{bytes}.{steps}"),
             Self::Tail(n) => write!(f, "e{n}"),
         }
     }

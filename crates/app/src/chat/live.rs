@@ -1,7 +1,7 @@
 //! Answers being written in this process, and whoever listens to them.
 //!
-//! An answer keeps its text once; a listener keeps only a position in it and takes what is new
-//! when it is ready. So a slow listener costs nothing and sees larger pieces, several may listen,
+//! An answer keeps its text and steps once; a listener keeps only a position in them and takes what
+//! is new when it is ready. So a slow listener costs nothing and sees larger pieces, several may listen,
 //! one may come late, and a finished answer is followed by the same code.
 
 use std::collections::HashMap;
@@ -12,7 +12,9 @@ use stoa_domain::{MessageId, SessionId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::body::Body;
 use super::event::{Cursor, Event, EventId, Failure};
+use super::step::Step;
 
 /// How an answer stands before its first event.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +27,7 @@ enum Opening {
 struct Written {
     opening: Opening,
     preamble: Vec<Event>,
-    text: String,
+    body: Body,
     tail: Vec<Event>,
     listeners: usize,
     deserted_at: Option<Instant>,
@@ -47,7 +49,7 @@ impl LiveAnswer {
         let written = Written {
             opening: Opening::Pending,
             preamble: Vec::new(),
-            text: String::new(),
+            body: Body::default(),
             tail: Vec::new(),
             listeners: 0,
             deserted_at: Some(Instant::now()),
@@ -104,16 +106,17 @@ impl LiveAnswer {
 
     /// Adds text.
     pub fn push(&self, text: &str) {
-        self.change(|written| written.text.push_str(text));
+        self.change(|written| written.body.push_text(text));
     }
 
-    /// Replaces the text by a longer one of which it is the beginning.
-    pub fn extend_to(&self, text: &str) {
-        self.change(|written| {
-            if let Some(more) = text.strip_prefix(written.text.as_str()) {
-                written.text.push_str(more);
-            }
-        });
+    /// Adds a step between the words.
+    pub fn push_step(&self, step: Step) {
+        self.change(|written| written.body.push_step(step));
+    }
+
+    /// Replaces what was written by more, of which it is the beginning.
+    pub fn extend_to(&self, longer: &Body) {
+        self.change(|written| written.body.extend_to(longer));
     }
 
     /// Says what comes after the text. Nothing follows.
@@ -121,10 +124,17 @@ impl LiveAnswer {
         self.change(|written| written.tail = tail);
     }
 
-    /// The text so far.
+    /// What has been written so far.
     #[must_use]
-    pub fn text(&self) -> String {
-        self.written().text.clone()
+    pub fn body(&self) -> Body {
+        self.written().body.clone()
+    }
+
+    /// How much has been written so far: bytes of text, and steps.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let written = self.written();
+        (written.body.text().len(), written.body.steps().len())
     }
 
     /// How long nobody has listened; zero while somebody does.
@@ -215,28 +225,20 @@ impl Listener {
     /// Takes everything after the cursor; says whether there can be nothing more.
     fn take_new(&mut self) -> bool {
         let written = self.answer.written();
-        let Cursor {
-            preamble,
-            text,
-            tail,
-        } = &mut self.cursor;
-        while let Some(event) = written.preamble.get(*preamble) {
-            *preamble += 1;
-            self.ready
-                .push((EventId::Preamble(*preamble), event.clone()));
+        let cursor = &mut self.cursor;
+        while let Some(event) = written.preamble.get(cursor.preamble) {
+            cursor.preamble += 1;
+            let id = EventId::Preamble(cursor.preamble);
+            self.ready.push((id, event.clone()));
         }
-        let begin = written.text.floor_char_boundary(*text);
-        if let Some(delta) = written.text.get(begin..).filter(|delta| !delta.is_empty()) {
-            *text = written.text.len();
-            self.ready
-                .push((EventId::Text(*text), Event::TextDelta(delta.to_owned())));
-        }
-        while let Some(event) = written.tail.get(*tail) {
-            *tail += 1;
-            self.ready.push((EventId::Tail(*tail), event.clone()));
+        written.body.take_after(cursor, &mut self.ready);
+        while let Some(event) = written.tail.get(cursor.tail) {
+            cursor.tail += 1;
+            let id = EventId::Tail(cursor.tail);
+            self.ready.push((id, event.clone()));
         }
         self.ready.reverse();
-        !written.tail.is_empty() && *tail >= written.tail.len()
+        !written.tail.is_empty() && cursor.tail >= written.tail.len()
     }
 }
 
@@ -315,7 +317,12 @@ impl Drop for Entered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::step::TextPart;
     use stoa_domain::{Clock, Random};
+
+    const fn text(bytes: usize) -> EventId {
+        EventId::Text { bytes, steps: 0 }
+    }
 
     fn answer() -> Arc<LiveAnswer> {
         let (clock, random) = (Clock::system(), Random::seeded(1));
@@ -329,7 +336,8 @@ mod tests {
         let mut seen = Vec::new();
         while let Some((id, event)) = listener.next().await {
             seen.push(match event {
-                Event::TextDelta(delta) => format!("{id} {delta}"),
+                Event::TextDelta(_, delta) => format!("{id} {delta}"),
+                Event::TextEnd(_) => format!("{id} TextEnd"),
                 other => format!("{id} {other:?}"),
             });
         }
@@ -348,10 +356,10 @@ mod tests {
         answer.push("Grü");
         assert_eq!(
             early.next().await,
-            Some((EventId::Text(4), Event::TextDelta("Grü".into())))
+            Some((text(4), Event::TextDelta(TextPart::FIRST, "Grü".into())))
         );
         answer.push("ße");
-        answer.close(vec![Event::TextEnd, Event::Done]);
+        answer.close(vec![Event::TextEnd(TextPart::FIRST), Event::Done]);
         assert_eq!(rest(early).await, ["t7 ße", "e1 TextEnd", "e2 Done"]);
 
         let late = rest(answer.listen(Cursor::default())).await;
@@ -363,7 +371,7 @@ mod tests {
         let answer = answer();
         answer.open(vec![Event::TextStart]);
         answer.push("Grüße");
-        answer.close(vec![Event::TextEnd, Event::Done]);
+        answer.close(vec![Event::TextEnd(TextPart::FIRST), Event::Done]);
         let after = |id: &str| rest(answer.listen(Cursor::parse(id).unwrap()));
         assert_eq!(after("p1").await, ["t7 Grüße", "e1 TextEnd", "e2 Done"]);
         assert_eq!(after("t4").await, ["t7 ße", "e1 TextEnd", "e2 Done"]);
@@ -375,7 +383,7 @@ mod tests {
         assert_eq!(after("e1").await, ["e2 Done"]);
         assert!(after("e2").await.is_empty());
         assert!(after("t999").await.len() == 2);
-        for bad in ["", "x1", "t", "t-1", "ü1"] {
+        for bad in ["", "x1", "t", "t-1", "ü1", "t1.", "t1.x", "t1.2.3", "p1.2"] {
             assert_eq!(Cursor::parse(bad), None, "{bad}");
         }
     }

@@ -5,6 +5,7 @@
 //! takes a [`Visitor`]: the bearer of one conversation's token, which every query checks.
 
 mod again;
+pub mod body;
 mod citations;
 mod error;
 pub mod event;
@@ -17,6 +18,7 @@ mod replay;
 pub mod retrieval;
 pub mod sessions;
 mod small_talk;
+pub mod step;
 mod summary;
 pub mod sweep;
 pub(crate) mod turns;

@@ -7,8 +7,10 @@ use stoa_client_db::messages::{self, Message};
 use stoa_domain::{FinishReason, MessageState};
 
 use super::ShownSources;
+use super::body::Body;
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
+use super::step::TextPart;
 use crate::App;
 use crate::database::DatabaseError;
 use crate::registry::Registered;
@@ -23,8 +25,9 @@ pub const STALE_AFTER: Duration = Duration::from_secs(20);
 pub fn finished(message: &Message) -> Arc<LiveAnswer> {
     let live = LiveAnswer::new(message.id, message.session_id);
     live.open(preamble(message));
-    live.push(&message.content);
-    live.close(tail(message));
+    let body = Body::stored(&message.content, &message.steps);
+    live.extend_to(&body);
+    live.close(tail(message, &body));
     live
 }
 
@@ -60,9 +63,10 @@ pub fn used_sources(stored: &serde_json::Value) -> Vec<Source> {
 }
 
 /// What comes after a stored answer's text.
-fn tail(message: &Message) -> Vec<Event> {
+fn tail(message: &Message, body: &Body) -> Vec<Event> {
     let reason = message.finish_reason.unwrap_or(FinishReason::Interrupted);
-    ending(reason, message.error_code.as_deref(), || Usage {
+    let error_code = message.error_code.as_deref();
+    ending(reason, error_code, body.open_part(), || Usage {
         input_tokens: message.input_tokens,
         output_tokens: message.output_tokens,
         model: message.model.clone().unwrap_or_default(),
@@ -71,10 +75,11 @@ fn tail(message: &Message) -> Vec<Event> {
 }
 
 /// The events that end an answer: three and `[DONE]` when it ended, an error and `[DONE]` when it
-/// failed or broke off.
+/// failed or broke off. Where the last thing was a step, no part of the text is there to be ended.
 pub(super) fn ending(
     reason: FinishReason,
     error_code: Option<&str>,
+    open_part: Option<TextPart>,
     usage: impl FnOnce() -> Usage,
 ) -> Vec<Event> {
     match reason {
@@ -84,12 +89,11 @@ pub(super) fn ending(
                 Event::Done,
             ]
         }
-        _ => vec![
-            Event::TextEnd,
-            Event::Usage(usage()),
-            Event::Finish,
-            Event::Done,
-        ],
+        _ => {
+            let ends = [Event::Usage(usage()), Event::Finish, Event::Done];
+            let text_ends = open_part.map(Event::TextEnd);
+            text_ends.into_iter().chain(ends).collect()
+        }
     }
 }
 
@@ -171,13 +175,14 @@ async fn read_row(
     };
     sources.apply(&mut message);
     let is_final = message.state == MessageState::Complete;
-    // The sources are stored before the first text, so the preamble is known once there is text.
-    if is_final || !message.content.is_empty() {
+    let body = Body::stored(&message.content, &message.steps);
+    // The sources are stored before the first word or step, so the preamble is known from there.
+    if is_final || !body.is_empty() {
         live.open_once(preamble(&message));
-        live.extend_to(&message.content);
+        live.extend_to(&body);
     }
     if is_final {
-        live.close(tail(&message));
+        live.close(tail(&message, &body));
     }
     Ok(is_final)
 }

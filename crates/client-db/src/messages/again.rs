@@ -6,7 +6,7 @@ use stoa_domain::{MessageId, SessionId, token::TokenHash};
 use uuid::Uuid;
 
 use super::turn::{HistoryMessage, Known, read_history, read_known};
-use super::{Message, VERSIONS_SINCE, find_by_token};
+use super::{Message, find_by_token};
 use crate::{
     connection::ClientConnection,
     error::ClientDbError,
@@ -49,8 +49,6 @@ pub enum Again {
     /// It is not an answer that can be made again: it is being written, is not the last message, is
     /// no bot's, or a person has taken the conversation over.
     Refused,
-    /// The database's schema is one behind and knows no versions.
-    TooOld,
 }
 
 /// Checks the token and puts an empty version in the place of an answer, which is kept. `None` when
@@ -62,10 +60,6 @@ pub async fn begin_again(
     connection: &ClientConnection,
     version: &NewVersion<'_>,
 ) -> Result<Option<Again>, ClientDbError> {
-    if connection.schema_version() < VERSIONS_SINCE {
-        let found = find_by_token(connection, version.of, version.token_hash).await?;
-        return Ok(found.map(|_| Again::TooOld));
-    }
     let rows = connection
         .query(
             BEGIN_AGAIN,

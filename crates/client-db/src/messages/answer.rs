@@ -1,7 +1,7 @@
 //! An answer's way from empty to final.
 
 use chrono::{DateTime, Utc};
-use postgres_types::Type;
+use postgres_types::{ToSql, Type};
 use stoa_domain::{ApiConfigurationId, EndUserId, FinishReason, MessageId, SessionId};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::{
     versioned::Versioned,
 };
 
-use super::VERSIONS_SINCE;
+use super::STEPS_SINCE;
 
 /// An answer as it ends.
 #[derive(Debug, Clone)]
@@ -37,8 +37,13 @@ pub struct FinishedAnswer {
     pub input_tokens: Option<i64>,
     /// Tokens written by the model.
     pub output_tokens: Option<i64>,
-    /// Whether it says that nothing was found. Not kept in a schema that is one behind.
+    /// Whether it says that nothing was found.
     pub unanswered: bool,
+    /// What happened between its words, likewise. Not kept in a schema that is one behind, nor is
+    /// what it cost.
+    pub steps: serde_json::Value,
+    /// What it cost in millionths of the currency of prices, where that is known.
+    pub cost_micros: Option<i64>,
     /// From the question to the first token, in milliseconds.
     pub first_token_ms: Option<i32>,
     /// From the question to the end, in milliseconds.
@@ -102,51 +107,63 @@ pub async fn set_sources(
     Ok(changed == 1)
 }
 
-/// Keeps what has arrived of an answer. False when it is final already, or gone.
+/// Keeps what has arrived of an answer; its steps where there are new ones. False when it is final
+/// already, or gone.
 pub async fn save_partial(
     connection: &ClientConnection,
     answer: MessageId,
     content: &str,
+    steps: Option<&serde_json::Value>,
     now: DateTime<Utc>,
 ) -> Result<bool, ClientDbError> {
-    let changed = connection
-        .execute_often(
-            "UPDATE stoa.chat_messages SET content = $2, updated_at = $3
-             WHERE id = $1 AND state = 'streaming'",
-            &[
-                (&answer.as_uuid(), Type::UUID),
-                (&content, Type::TEXT),
-                (&now, Type::TIMESTAMPTZ),
-            ],
-        )
-        .await?;
+    const SAVE: &str = "UPDATE stoa.chat_messages SET content = $2, updated_at = $3
+         WHERE id = $1 AND state = 'streaming'";
+    const SAVE_WITH_STEPS: &str =
+        "UPDATE stoa.chat_messages SET content = $2, updated_at = $3, steps = $4
+         WHERE id = $1 AND state = 'streaming'";
+    let answer = answer.as_uuid();
+    let usual: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&answer, Type::UUID),
+        (&content, Type::TEXT),
+        (&now, Type::TIMESTAMPTZ),
+    ];
+    let changed = match steps.filter(|_| connection.schema_version() >= STEPS_SINCE) {
+        None => connection.execute_often(SAVE, &usual).await?,
+        Some(steps) => {
+            let [answer, content, now] = usual;
+            let all = [answer, content, now, (steps, Type::JSONB)];
+            connection.execute_often(SAVE_WITH_STEPS, &all).await?
+        }
+    };
     Ok(changed == 1)
 }
 
-/// The last parameter is kept where there is a column for it, and only read in the schema before.
+/// The last two parameters are kept where there are columns for them, and only read in the schema
+/// before.
 macro_rules! finish {
-    ($unanswered:literal) => {
+    ($with_steps:literal) => {
         concat!(
             "WITH done AS (
                 UPDATE stoa.chat_messages
                 SET state = 'complete', content = $2, finish_reason = $3, error_code = $4,
                     sources = $5, provider = $6, model = $7, api_configuration_id = $8,
                     input_tokens = $9, output_tokens = $10, first_token_ms = $11, total_ms = $12,
-                    updated_at = $13, finished_at = $13",
-            $unanswered,
+                    updated_at = $13, finished_at = $13, unanswered = $14",
+            $with_steps,
             " WHERE id = $1 AND state = 'streaming'
                 RETURNING session_id
              )
              UPDATE stoa.chat_sessions s
              SET last_message_at = greatest(s.last_message_at, $13)
-             FROM done WHERE s.id = done.session_id AND $14 IS NOT NULL"
+             FROM done WHERE s.id = done.session_id
+               AND ($15::jsonb IS NOT NULL OR $16::bigint IS NULL)"
         )
     };
 }
 
 const FINISH: Versioned = Versioned {
     before: finish!(""),
-    since: (VERSIONS_SINCE, finish!(", unanswered = $14")),
+    since: (STEPS_SINCE, finish!(", steps = $15, cost_micros = $16")),
 };
 
 /// Makes an answer final, by compare-and-set: false when it was final already, or gone.
@@ -173,6 +190,8 @@ pub async fn finish(
                 (&end.total_ms, Type::INT4),
                 (&end.finished_at, Type::TIMESTAMPTZ),
                 (&end.unanswered, Type::BOOL),
+                (&end.steps, Type::JSONB),
+                (&end.cost_micros, Type::INT8),
             ],
         )
         .await?;

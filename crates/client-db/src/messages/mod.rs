@@ -32,39 +32,29 @@ use crate::{
     versioned::Versioned,
 };
 
-/// The first schema version that knows of versions of an answer.
-pub(crate) const VERSIONS_SINCE: i32 = 2;
+/// The first schema version in which answers have steps and a cost.
+pub(crate) const STEPS_SINCE: i32 = 3;
 
-/// Selects whole messages `m` with their rating. The first argument is what follows, the second a
-/// further condition where answers have versions, the third the end.
+/// Selects whole messages `m` with their rating, and with what follows.
 macro_rules! select_messages {
-    ($rest:literal, $with_versions:literal, $end:literal) => {
+    ($rest:literal) => {
         Versioned {
             before: concat!(
                 select_messages!(@columns),
-                ", NULL::uuid AS superseded_by, false AS unanswered ",
-                $rest,
-                " ",
-                $end
+                ", '[]'::jsonb AS steps, NULL::bigint AS cost_micros ",
+                $rest
             ),
             since: (
-                VERSIONS_SINCE,
-                concat!(
-                    select_messages!(@columns),
-                    ", m.superseded_by, m.unanswered ",
-                    $rest,
-                    " ",
-                    $with_versions,
-                    " ",
-                    $end
-                ),
+                STEPS_SINCE,
+                concat!(select_messages!(@columns), ", m.steps, m.cost_micros ", $rest),
             ),
         }
     };
     (@columns) => {
         "SELECT m.id, m.session_id, m.role, m.state, m.content, m.finish_reason, m.error_code,
                 m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
-                m.output_tokens, m.author_id, f.rating, m.created_at, m.finished_at"
+                m.output_tokens, m.author_id, f.rating, m.unanswered, m.superseded_by,
+                m.created_at, m.finished_at"
     };
 }
 
@@ -87,6 +77,8 @@ pub struct Message {
     pub error_code: Option<String>,
     /// The answer's sources, in the shape in which they were stored.
     pub sources: serde_json::Value,
+    /// What happened between the answer's words, likewise.
+    pub steps: serde_json::Value,
     /// Which provider answered.
     pub provider: Option<String>,
     /// Which model answered.
@@ -97,6 +89,8 @@ pub struct Message {
     pub input_tokens: Option<i64>,
     /// Tokens written by the model.
     pub output_tokens: Option<i64>,
+    /// What it cost in millionths of the currency of prices; unknown where it is absent.
+    pub cost_micros: Option<i64>,
     /// The agent who wrote it.
     pub author_id: Option<Uuid>,
     /// The visitor's verdict on the answer.
@@ -120,9 +114,7 @@ pub async fn find(
     const FIND: Versioned = select_messages!(
         "FROM stoa.chat_messages m
          LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-         WHERE m.id = $1 AND m.session_id = $2",
-        "",
-        ""
+         WHERE m.id = $1 AND m.session_id = $2"
     );
     let rows = connection
         .query(
@@ -146,9 +138,7 @@ pub async fn find_by_token(
         "FROM stoa.chat_messages m
          JOIN stoa.chat_sessions s ON s.id = m.session_id
          LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-         WHERE m.id = $1 AND s.token_hash = $2",
-        "",
-        ""
+         WHERE m.id = $1 AND s.token_hash = $2"
     );
     let rows = connection
         .query(
@@ -174,9 +164,9 @@ pub async fn list(
          WHERE m.session_id = $1
            AND ($2::uuid IS NULL OR (m.position, m.id) > (
                 SELECT after.position, after.id FROM stoa.chat_messages after
-                WHERE after.id = $2 AND after.session_id = $1))",
-        "AND m.superseded_by IS NULL",
-        "ORDER BY m.position, m.id LIMIT $3"
+                WHERE after.id = $2 AND after.session_id = $1))
+           AND m.superseded_by IS NULL
+         ORDER BY m.position, m.id LIMIT $3"
     );
     listed(connection, &LIST, session, request).await
 }
@@ -193,9 +183,8 @@ pub async fn list_versions(
          WHERE m.session_id = $1
            AND ($2::uuid IS NULL OR (m.position, m.id) > (
                 SELECT after.position, after.id FROM stoa.chat_messages after
-                WHERE after.id = $2 AND after.session_id = $1))",
-        "",
-        "ORDER BY m.position, m.id LIMIT $3"
+                WHERE after.id = $2 AND after.session_id = $1))
+         ORDER BY m.position, m.id LIMIT $3"
     );
     listed(connection, &LIST, session, request).await
 }
@@ -268,12 +257,14 @@ fn read(row: &Row) -> Result<Message, ClientDbError> {
         finish_reason: optional_word(row, "finish_reason")?,
         error_code: column(row, "error_code")?,
         sources: column(row, "sources")?,
+        steps: column(row, "steps")?,
         provider: column(row, "provider")?,
         model: column(row, "model")?,
         api_configuration_id: column::<Option<Uuid>>(row, "api_configuration_id")?
             .map(ApiConfigurationId::from_uuid),
         input_tokens: column(row, "input_tokens")?,
         output_tokens: column(row, "output_tokens")?,
+        cost_micros: column(row, "cost_micros")?,
         author_id: column(row, "author_id")?,
         rating: optional_word(row, "rating")?,
         unanswered: column(row, "unanswered")?,

@@ -3,7 +3,6 @@
 use postgres_types::Type;
 use stoa_domain::SessionId;
 
-use super::VERSIONS_SINCE;
 use super::turn::HistoryMessage;
 use crate::{
     connection::ClientConnection,
@@ -24,16 +23,13 @@ pub struct NewSummary<'a> {
 
 /// What was said after the present summary, up to and with the message at `through`, oldest first,
 /// with the summary itself. `None` when the summary reaches as far already, or there is no such
-/// conversation, or the database's schema is one behind.
+/// conversation.
 pub async fn said_between(
     connection: &ClientConnection,
     session: SessionId,
     through: i64,
     limit: u16,
 ) -> Result<Option<(Option<String>, Vec<HistoryMessage>)>, ClientDbError> {
-    if connection.schema_version() < VERSIONS_SINCE {
-        return Ok(None);
-    }
     let rows = connection
         .query(
             "SELECT s.summary, m.position, m.role, m.content
@@ -70,9 +66,6 @@ pub async fn keep_summary(
     connection: &ClientConnection,
     summary: &NewSummary<'_>,
 ) -> Result<bool, ClientDbError> {
-    if connection.schema_version() < VERSIONS_SINCE {
-        return Ok(false);
-    }
     let changed = connection
         .execute(
             "UPDATE stoa.chat_sessions

@@ -9,7 +9,7 @@ use stoa_domain::{
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Message, VERSIONS_SINCE};
+use super::{Message, STEPS_SINCE};
 use crate::{
     connection::ClientConnection,
     error::ClientDbError,
@@ -189,11 +189,13 @@ fn existing_answer(row: &Row, turn: &NewTurn<'_>, id: MessageId) -> Result<Messa
         finish_reason: None,
         error_code: None,
         sources: serde_json::Value::Array(Vec::new()),
+        steps: serde_json::Value::Array(Vec::new()),
         provider: None,
         model: None,
         api_configuration_id: None,
         input_tokens: None,
         output_tokens: None,
+        cost_micros: None,
         author_id: None,
         rating: None,
         unanswered: false,
@@ -204,7 +206,7 @@ fn existing_answer(row: &Row, turn: &NewTurn<'_>, id: MessageId) -> Result<Messa
 }
 
 macro_rules! begin_turn {
-    ($summary:literal, $current:literal, $version:literal) => {
+    ($steps:literal) => {
         concat!(
             "
 WITH session AS (
@@ -215,9 +217,7 @@ WITH session AS (
         title = coalesce(title, pg_catalog.left(pg_catalog.btrim(
             pg_catalog.regexp_replace(pg_catalog.left($6, 500), '\\s+', ' ', 'g')), 120))
     WHERE id = $1 AND token_hash = $2
-    RETURNING id, status, end_user_id, locale, page_url",
-            $summary,
-            "
+    RETURNING id, status, end_user_id, locale, page_url, summary, summary_through
 ), question AS (
     INSERT INTO stoa.chat_messages
         (id, session_id, role, state, content, client_message_id, answer_id,
@@ -240,9 +240,9 @@ WITH session AS (
     FROM (
         SELECT m.role, m.content, m.position
         FROM stoa.chat_messages m
-        WHERE m.session_id = $1 AND m.state = 'complete' AND m.content <> ''",
-            $current,
-            "
+        WHERE m.session_id = $1 AND m.state = 'complete' AND m.content <> ''
+          AND m.superseded_by IS NULL
+          AND m.position > coalesce((SELECT summary_through FROM session), 0)
         ORDER BY m.position DESC
         LIMIT $8
     ) said
@@ -254,9 +254,10 @@ SELECT session.status AS session_status, session.end_user_id,
        earlier.id, earlier.session_id, earlier.role, earlier.state, earlier.content,
        earlier.finish_reason, earlier.error_code, earlier.sources, earlier.provider, earlier.model,
        earlier.api_configuration_id, earlier.input_tokens, earlier.output_tokens,
-       earlier.author_id, rated.rating",
-            $version,
-            ", earlier.created_at, earlier.finished_at
+       earlier.author_id, rated.rating, earlier.superseded_by, earlier.unanswered,
+       earlier.created_at, earlier.finished_at",
+            $steps,
+            "
 FROM session
 CROSS JOIN question
 CROSS JOIN history
@@ -270,18 +271,9 @@ LEFT JOIN stoa.message_feedback rated ON rated.message_id = earlier.id
 }
 
 const BEGIN_TURN: Versioned = Versioned {
-    before: begin_turn!(
-        ", NULL::text AS summary",
-        "",
-        ", NULL::uuid AS superseded_by, false AS unanswered"
-    ),
+    before: begin_turn!(", '[]'::jsonb AS steps, NULL::bigint AS cost_micros"),
     since: (
-        VERSIONS_SINCE,
-        begin_turn!(
-            ", summary, summary_through",
-            " AND m.superseded_by IS NULL
-          AND m.position > coalesce((SELECT summary_through FROM session), 0)",
-            ", earlier.superseded_by, earlier.unanswered"
-        ),
+        STEPS_SINCE,
+        begin_turn!(", earlier.steps, earlier.cost_micros"),
     ),
 };

@@ -26,5 +26,6 @@ mod tls;
 #[path = "../support/tls_postgres.rs"]
 mod tls_postgres;
 mod tls_real;
+mod tool_calls;
 mod turns;
 mod versions;

@@ -139,6 +139,8 @@ async fn work(client: &Client, worker: usize) -> Result<(), ClientDbError> {
             input_tokens: None,
             output_tokens: None,
             unanswered: false,
+            steps: serde_json::json!([]),
+            cost_micros: None,
             first_token_ms: None,
             total_ms: None,
             finished_at: now(),

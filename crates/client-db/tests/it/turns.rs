@@ -15,7 +15,7 @@ use stoa_domain::{
 
 use crate::support::{Client, new, now};
 
-async fn begin(
+pub async fn begin(
     connection: &ClientConnection,
     session: SessionId,
     token: &TokenHash,
@@ -40,7 +40,7 @@ async fn begin(
     )
 }
 
-fn finished(content: &str) -> FinishedAnswer {
+pub fn finished(content: &str) -> FinishedAnswer {
     FinishedAnswer {
         content: content.into(),
         reason: FinishReason::Stop,
@@ -52,6 +52,8 @@ fn finished(content: &str) -> FinishedAnswer {
         input_tokens: Some(12),
         output_tokens: Some(3),
         unanswered: false,
+        steps: serde_json::json!([{"at": 7}]),
+        cost_micros: Some(1_200),
         first_token_ms: Some(40),
         total_ms: Some(90),
         finished_at: now(),
@@ -95,8 +97,9 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
         "How  much?\n"
     );
 
+    let steps = serde_json::json!([{"at": 4, "type": "text_end"}]);
     assert!(
-        messages::save_partial(&connection, answer, "Twel", now())
+        messages::save_partial(&connection, answer, "Twel", Some(&steps), now())
             .await
             .unwrap()
     );
@@ -111,7 +114,7 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
             .unwrap()
     );
     assert!(
-        !messages::save_partial(&connection, answer, "Late", now())
+        !messages::save_partial(&connection, answer, "Late", None, now())
             .await
             .unwrap()
     );
@@ -122,6 +125,8 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
     assert_eq!(stored.content, "Twelve.");
     assert_eq!(stored.finish_reason, Some(FinishReason::Stop));
     assert_eq!(stored.sources, serde_json::json!([{"sourceId": "1"}]));
+    assert_eq!(stored.steps, serde_json::json!([{"at": 7}]));
+    assert_eq!(stored.cost_micros, Some(1_200));
 
     let (_, _, start) = begin(&connection, session, &hash, None, "And two?").await;
     let Some(TurnStart::New { history, .. }) = start else {
@@ -287,7 +292,7 @@ async fn what_a_dead_process_left_is_closed_and_counted_once() {
     let connection = client.connection().await;
     let (_, stale, _) = begin(&connection, session, &token.hash(), None, "a").await;
     let long_ago = now() - Duration::from_secs(600);
-    messages::save_partial(&connection, stale, "what had arrived", long_ago)
+    messages::save_partial(&connection, stale, "what had arrived", None, long_ago)
         .await
         .unwrap();
     let (_, alive, _) = begin(&connection, session, &token.hash(), None, "b").await;

@@ -23,6 +23,8 @@ fn finished(content: &str, unanswered: bool) -> FinishedAnswer {
         input_tokens: None,
         output_tokens: None,
         unanswered,
+        steps: serde_json::json!([]),
+        cost_micros: None,
         first_token_ms: None,
         total_ms: None,
         finished_at: now(),

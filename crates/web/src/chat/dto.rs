@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stoa_app::chat::event::{Source, Usage};
-use stoa_app::chat::used_sources;
 use stoa_app::chat::{Message, Session};
+use stoa_app::chat::{step, used_sources};
 use stoa_domain::{
     DocumentId, FinishReason, MessageId, MessageRole, MessageState, Rating, SessionId,
     SessionStatus,
 };
 use utoipa::ToSchema;
+
+use super::step::StepView;
 
 /// A conversation.
 #[derive(Serialize, ToSchema)]
@@ -57,6 +59,8 @@ pub(crate) struct MessageView {
     /// The passages that it was drawn from: those that it cites; all that it was given where it
     /// cites none; none where it says that nothing was found.
     sources: Vec<SourceView>,
+    /// The calls of tools that it made, in their order.
+    steps: Vec<StepView>,
     /// Whether the answer only says that nothing was found.
     unanswered: bool,
     /// The visitor's verdict on the answer.
@@ -73,6 +77,10 @@ impl From<Message> for MessageView {
             sources: used_sources(&message.sources)
                 .into_iter()
                 .map(Into::into)
+                .collect(),
+            steps: step::calls(&message.steps, message.state)
+                .into_iter()
+                .map(|call| StepView::of(call, &message.content))
                 .collect(),
             content: message.content,
             state: message.state,

@@ -6,6 +6,7 @@ mod messages;
 pub(crate) mod origin;
 mod problem;
 mod sessions;
+mod step;
 pub(crate) mod stream;
 
 pub(crate) use dto::{MessageView, SourceView};

@@ -45,11 +45,6 @@ impl From<ChatError> for Problem {
                 "not_the_last_answer",
                 "Only the last answer of a conversation with the bot can be made again, once it has ended. Ask anew instead.",
             ),
-            ChatError::Updating => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "database_updating",
-                "This chat's database is being brought up to date. Try again in a moment.",
-            ),
             ChatError::NoAnswer(failure) => failure_problem(&failure),
             ChatError::Registry(error) | ChatError::Database(DatabaseError::Registry(error)) => {
                 error.into()

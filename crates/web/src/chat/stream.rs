@@ -1,6 +1,7 @@
 //! An answer on the wire: the AI SDK's UI message stream, version 1, over server-sent events.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -8,15 +9,15 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::stream;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use stoa_app::chat::event::{Event, EventId, Source};
 use stoa_app::chat::live::Listener;
-use stoa_domain::{DocumentId, FinishReason, MessageId, SessionId};
+use stoa_app::chat::step::{CallNumber, Step, TextPart};
+use stoa_domain::{DocumentId, FinishReason, MessageId, SessionId, ToolCallId};
 
 /// How often a comment line keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// The one text part of an answer.
-const TEXT_PART: &str = "t";
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (
@@ -92,14 +93,39 @@ enum Payload<'a> {
         provider_metadata: ProviderMetadata<'a>,
     },
     TextStart {
-        id: &'static str,
+        id: Shown<TextPart>,
     },
     TextDelta {
-        id: &'static str,
+        id: Shown<TextPart>,
         delta: &'a str,
     },
     TextEnd {
-        id: &'static str,
+        id: Shown<TextPart>,
+    },
+    ToolInputStart {
+        tool_call_id: Shown<CallNumber>,
+        tool_name: &'a str,
+    },
+    ToolInputAvailable {
+        tool_call_id: Shown<CallNumber>,
+        tool_name: &'a str,
+        input: &'a Map<String, Value>,
+    },
+    ToolApprovalRequest {
+        approval_id: ToolCallId,
+        tool_call_id: Shown<CallNumber>,
+        approval_descriptor: ApprovalDescriptor<'a>,
+    },
+    ToolOutputAvailable {
+        tool_call_id: Shown<CallNumber>,
+        output: &'a Value,
+    },
+    ToolOutputError {
+        tool_call_id: Shown<CallNumber>,
+        error_text: &'a str,
+    },
+    ToolOutputDenied {
+        tool_call_id: Shown<CallNumber>,
     },
     DataUsage {
         data: UsageData<'a>,
@@ -110,6 +136,21 @@ enum Payload<'a> {
         code: &'a str,
         retryable: bool,
     },
+}
+
+/// What the visitor is told of a call beside its tool and arguments.
+#[derive(Serialize)]
+struct ApprovalDescriptor<'a> {
+    host: &'a str,
+}
+
+/// An id that goes over the wire as it is shown.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 #[derive(Serialize)]
@@ -157,12 +198,15 @@ impl<'a> Payload<'a> {
                 },
             },
             Event::Source(source) => Self::source(source),
-            Event::TextStart => Self::TextStart { id: TEXT_PART },
-            Event::TextDelta(delta) => Self::TextDelta {
-                id: TEXT_PART,
+            Event::TextStart => Self::TextStart {
+                id: Shown(TextPart::FIRST),
+            },
+            Event::TextDelta(part, delta) => Self::TextDelta {
+                id: Shown(*part),
                 delta,
             },
-            Event::TextEnd => Self::TextEnd { id: TEXT_PART },
+            Event::Step(step) => Self::step(step),
+            Event::TextEnd(part) => Self::TextEnd { id: Shown(*part) },
             Event::Usage(usage) => Self::DataUsage {
                 data: UsageData {
                     input_tokens: usage.input_tokens,
@@ -179,6 +223,42 @@ impl<'a> Payload<'a> {
             },
             Event::Done => return None,
         })
+    }
+
+    fn step(step: &'a Step) -> Self {
+        match step {
+            Step::TextEnd { part } => Self::TextEnd { id: Shown(*part) },
+            Step::TextStart { part } => Self::TextStart { id: Shown(*part) },
+            Step::CallStart { call, tool } => Self::ToolInputStart {
+                tool_call_id: Shown(*call),
+                tool_name: tool,
+            },
+            Step::CallInput { call, tool, input } => Self::ToolInputAvailable {
+                tool_call_id: Shown(*call),
+                tool_name: tool,
+                input,
+            },
+            Step::Asked {
+                call,
+                approval,
+                host,
+            } => Self::ToolApprovalRequest {
+                approval_id: *approval,
+                tool_call_id: Shown(*call),
+                approval_descriptor: ApprovalDescriptor { host },
+            },
+            Step::Output { call, output } => Self::ToolOutputAvailable {
+                tool_call_id: Shown(*call),
+                output,
+            },
+            Step::Failed { call, text } => Self::ToolOutputError {
+                tool_call_id: Shown(*call),
+                error_text: text,
+            },
+            Step::Denied { call } => Self::ToolOutputDenied {
+                tool_call_id: Shown(*call),
+            },
+        }
     }
 
     fn source(source: &'a Source) -> Self {
@@ -204,11 +284,15 @@ mod tests {
         String::from_utf8(frame(id, event).to_vec()).unwrap()
     }
 
+    const fn at(bytes: usize, steps: usize) -> EventId {
+        EventId::Text { bytes, steps }
+    }
+
     #[test]
     fn every_event_but_the_last_carries_its_id() {
-        let delta = Event::TextDelta("a\nb \"c\" ü".into());
+        let delta = Event::TextDelta(TextPart::FIRST, "a\nb \"c\" ü".into());
         assert_eq!(
-            text(EventId::Text(9), &delta),
+            text(at(9, 0), &delta),
             "id: t9\ndata: {\"type\":\"text-delta\",\"id\":\"t\",\"delta\":\"a\\nb \\\"c\\\" ü\"}\n\n"
         );
         assert_eq!(
@@ -216,5 +300,69 @@ mod tests {
             "id: e3\ndata: {\"type\":\"finish\"}\n\n"
         );
         assert_eq!(text(EventId::Tail(4), &Event::Done), "data: [DONE]\n\n");
+    }
+
+    #[test]
+    fn steps_are_the_protocols_tool_chunks() {
+        let approval: ToolCallId = "018f0000-0000-7000-8000-000000000001".parse().unwrap();
+        let (call, tool) = (CallNumber(1), "find_order".to_owned());
+        let input = serde_json::json!({"id": "7"}).as_object().unwrap().clone();
+        let second = TextPart::FIRST.next();
+        let shapes = [
+            (
+                Step::TextEnd {
+                    part: TextPart::FIRST,
+                },
+                r#"{"type":"text-end","id":"t"}"#,
+            ),
+            (
+                Step::CallStart {
+                    call,
+                    tool: tool.clone(),
+                },
+                r#"{"type":"tool-input-start","toolCallId":"c1","toolName":"find_order"}"#,
+            ),
+            (
+                Step::CallInput { call, tool, input },
+                r#"{"type":"tool-input-available","toolCallId":"c1","toolName":"find_order","input":{"id":"7"}}"#,
+            ),
+            (
+                Step::Asked {
+                    call,
+                    approval,
+                    host: "shop.example".into(),
+                },
+                r#"{"type":"tool-approval-request","approvalId":"018f0000-0000-7000-8000-000000000001","toolCallId":"c1","approvalDescriptor":{"host":"shop.example"}}"#,
+            ),
+            (
+                Step::Output {
+                    call,
+                    output: "sent".into(),
+                },
+                r#"{"type":"tool-output-available","toolCallId":"c1","output":"sent"}"#,
+            ),
+            (
+                Step::Failed {
+                    call,
+                    text: "no".into(),
+                },
+                r#"{"type":"tool-output-error","toolCallId":"c1","errorText":"no"}"#,
+            ),
+            (
+                Step::Denied { call },
+                r#"{"type":"tool-output-denied","toolCallId":"c1"}"#,
+            ),
+            (
+                Step::TextStart { part: second },
+                r#"{"type":"text-start","id":"t2"}"#,
+            ),
+        ];
+        for (number, (step, shape)) in shapes.into_iter().enumerate() {
+            let steps = number + 1;
+            assert_eq!(
+                text(at(12, steps), &Event::Step(step)),
+                format!("id: t12.{steps}\ndata: {shape}\n\n")
+            );
+        }
     }
 }

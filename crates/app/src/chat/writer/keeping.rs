@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::Value;
 use stoa_client_db::messages::{self, FinishedAnswer};
 use stoa_platform_db::usage_events::UsageKind;
@@ -58,12 +59,15 @@ impl Writer {
     }
 
     fn finished_answer(&self, ended: &Ended, origin: &Origin) -> FinishedAnswer {
-        let content = self.live.text();
+        let body = self.live.body();
+        let content = body.text().to_owned();
         let by = &origin.by;
         let unanswered = self.is_unanswered(&content, origin);
         FinishedAnswer {
             sources: stored(&citations::noted(&origin.sources, &content, unanswered)),
             unanswered,
+            steps: stored(body.steps()),
+            cost_micros: None,
             content,
             reason: ended.reason,
             error_code: ended
@@ -122,7 +126,8 @@ pub(super) struct Saver<'a> {
     writer: &'a Writer,
     sources: &'a [Source],
     running: Option<Saving<'a>>,
-    saved: usize,
+    /// How much of text and steps is saved, or on its way.
+    saved: (usize, usize),
     saved_at: Instant,
     sources_saved: bool,
 }
@@ -133,7 +138,7 @@ impl<'a> Saver<'a> {
             writer,
             sources,
             running: None,
-            saved: 0,
+            saved: (0, 0),
             saved_at: Instant::now(),
             sources_saved: sources.is_empty(),
         }
@@ -141,17 +146,19 @@ impl<'a> Saver<'a> {
 
     /// Begins a save when there is something new, or it is time for a sign of life, and none is
     /// running.
-    pub(super) fn begin(&mut self, written: usize) {
+    pub(super) fn begin(&mut self) {
+        let written = self.writer.live.size();
         let is_due = written != self.saved || self.saved_at.elapsed() >= SIGN_OF_LIFE;
         if self.running.is_some() || !is_due {
             return;
         }
+        let news = News {
+            sources: (!self.sources_saved).then_some(self.sources),
+            steps: written.1 != self.saved.1,
+        };
         (self.saved, self.saved_at) = (written, Instant::now());
-        let with_sources = !std::mem::replace(&mut self.sources_saved, true);
-        self.running = Some(Box::pin(save(
-            self.writer,
-            with_sources.then_some(self.sources),
-        )));
+        self.sources_saved = true;
+        self.running = Some(Box::pin(save(self.writer, news)));
     }
 
     /// Resolves when a running save has ended; never while none runs.
@@ -164,9 +171,18 @@ impl<'a> Saver<'a> {
     }
 }
 
+/// What goes into the row beside the text.
+#[derive(Clone, Copy, Default)]
+pub(super) struct News<'a> {
+    /// The sources, where they are not there yet.
+    sources: Option<&'a [Source]>,
+    /// Whether there are new steps.
+    steps: bool,
+}
+
 /// Saves what has arrived. A save that fails is made good by the next one.
-pub(super) async fn save(writer: &Writer, sources: Option<&[Source]>) {
-    if let Err(error) = write_row(writer, sources).await {
+pub(super) async fn save(writer: &Writer, news: News<'_>) {
+    if let Err(error) = write_row(writer, news).await {
         tracing::warn!(
             code = error.code(),
             "what has arrived of an answer could not be saved"
@@ -174,19 +190,22 @@ pub(super) async fn save(writer: &Writer, sources: Option<&[Source]>) {
     }
 }
 
-/// The sources go first: whoever follows the row takes its first text for a sign that they are there.
-async fn write_row(writer: &Writer, sources: Option<&[Source]>) -> Result<(), DatabaseError> {
+/// The sources go first: whoever follows the row takes its first word or step for a sign that they
+/// are there.
+async fn write_row(writer: &Writer, news: News<'_>) -> Result<(), DatabaseError> {
     let connection = writer.app.checkout(&writer.registered).await?;
-    let now = writer.app.clock().now();
-    if let Some(sources) = sources {
-        messages::set_sources(&connection, writer.live.message(), &stored(sources), now).await?;
+    let (now, answer) = (writer.app.clock().now(), writer.live.message());
+    if let Some(sources) = news.sources {
+        messages::set_sources(&connection, answer, &stored(sources), now).await?;
     }
-    messages::save_partial(&connection, writer.live.message(), &writer.live.text(), now).await?;
+    let body = writer.live.body();
+    let steps = news.steps.then(|| stored(body.steps()));
+    messages::save_partial(&connection, answer, body.text(), steps.as_ref(), now).await?;
     Ok(())
 }
 
-fn stored(sources: &[Source]) -> Value {
-    serde_json::to_value(sources).unwrap_or_else(|_| Value::Array(Vec::new()))
+fn stored(list: &[impl Serialize]) -> Value {
+    serde_json::to_value(list).unwrap_or_else(|_| Value::Array(Vec::new()))
 }
 
 fn milliseconds(duration: Duration) -> i32 {

@@ -21,6 +21,7 @@ use super::error::{not_saved, opening_failure, visitor_failure};
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
 use super::opening::{Inquiry, Opened, Opener, Origin, Sampling};
+use super::step::TextPart;
 use super::{HISTORY, replay, summary, turns};
 use crate::App;
 use crate::contents::Contents;
@@ -207,7 +208,7 @@ impl Writer {
     async fn stay_alive(&self) -> Infallible {
         loop {
             tokio::time::sleep(keeping::SIGN_OF_LIFE).await;
-            keeping::save(self, None).await;
+            keeping::save(self, keeping::News::default()).await;
         }
     }
 
@@ -221,7 +222,6 @@ impl Writer {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.tick().await;
         let mut saver = Saver::new(self, &origin.sources);
-        let mut written = 0;
         loop {
             tokio::select! {
                 // The stream comes last: it may always have something, the others seldom do.
@@ -239,15 +239,14 @@ impl Writer {
                         ended.reason = FinishReason::Cancelled;
                         break;
                     }
-                    saver.begin(written);
+                    saver.begin();
                 }
                 () = saver.saved() => {}
                 event = stream.next() => match event {
                     Some(Ok(AnswerEvent::Text(text))) => {
                         ended.first_token.get_or_insert_with(|| self.started.elapsed());
-                        written += text.len();
                         self.live.push(&text);
-                        if written > LONGEST_ANSWER {
+                        if self.live.size().0 > LONGEST_ANSWER {
                             ended.reason = FinishReason::Length;
                             break;
                         }
@@ -286,7 +285,7 @@ impl Writer {
     /// seen to finish is kept and counted.
     async fn close(&self, ended: &Ended, origin: &Origin) {
         let tail = match self.keep(ended, origin).await {
-            Ok(()) => tail(ended, origin),
+            Ok(()) => tail(ended, origin, self.live.body().open_part()),
             Err(()) => vec![Event::Error(not_saved()), Event::Done],
         };
         self.live.close(tail);
@@ -301,11 +300,11 @@ impl Writer {
     }
 }
 
-fn tail(ended: &Ended, origin: &Origin) -> Vec<Event> {
+fn tail(ended: &Ended, origin: &Origin, open_part: Option<TextPart>) -> Vec<Event> {
     if let Some(failure) = &ended.failure {
         return vec![Event::Error(failure.clone()), Event::Done];
     }
-    replay::ending(ended.reason, None, || Usage {
+    replay::ending(ended.reason, None, open_part, || Usage {
         input_tokens: ended.input_tokens,
         output_tokens: ended.output_tokens,
         model: origin.by.model.clone(),
