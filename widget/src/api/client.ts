@@ -85,6 +85,12 @@ export class ChatApi {
     await this.#done(`/messages/${messageId}/feedback`, { method: "POST", token: session.token, body });
   }
 
+  /** The visitor's yes or no to what a tool would do. Decided once: a second time is a `Problem` of status 409. */
+  async decide(session: Session, messageId: string, approvalId: string, approved: boolean): Promise<void> {
+    const path = `/messages/${messageId}/approvals/${encodeURIComponent(approvalId)}`;
+    await this.#done(path, { method: "POST", token: session.token, body: { approved } });
+  }
+
   async #json(path: string, call: Call = {}): Promise<unknown> {
     const response = await this.#fetch(path, { ...call, signal: AbortSignal.timeout(CALL_DEADLINE) });
     try {

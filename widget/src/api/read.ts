@@ -1,7 +1,7 @@
 // Reads untrusted JSON into the shapes of `types.ts`, with a default for whatever
 // is missing or of the wrong type.
 
-import type { Configuration, Rating, Role, Source, StoredMessage } from "./types.ts";
+import type { Configuration, Rating, Role, Source, Step, StepState, StoredMessage } from "./types.ts";
 
 type Bag = Record<string, unknown>;
 
@@ -82,6 +82,34 @@ export function readStreamedSource(event: Record<string, unknown>): Source {
   };
 }
 
+const STORED_STATES: Record<string, StepState> = {
+  asking: "asking",
+  approved: "approved",
+  denied: "declined",
+  running: "running",
+  done: "done",
+  failed: "failed",
+};
+
+/** A step from a message's `steps`. What was given up, or is in no state known here, is unfinished. */
+function readStoredStep(json: unknown): Step {
+  const step = bag(json);
+  const position = step["position"];
+  const approvalId = text(step["approval_id"]);
+  return {
+    id: text(step["tool_call_id"]),
+    tool: text(step["tool"]),
+    state: STORED_STATES[text(step["state"])] ?? "unfinished",
+    writes: approvalId !== "",
+    approvalId,
+    host: text(step["host"]),
+    input: bag(step["input"]),
+    output: step["output"],
+    error: text(step["error"]),
+    at: typeof position === "number" ? position : 0,
+  };
+}
+
 function readRole(value: unknown): Role {
   return value === "user" || value === "agent" ? value : "assistant";
 }
@@ -99,6 +127,7 @@ export function readMessage(json: unknown): StoredMessage {
     state: message["state"] === "streaming" ? "streaming" : "complete",
     finishReason: text(message["finish_reason"]) || null,
     sources: list(message["sources"]).map(readStoredSource),
+    steps: list(message["steps"]).map(readStoredStep),
     createdAt: text(message["created_at"]),
     feedback: readRating(message["feedback"]),
   };

@@ -12,6 +12,41 @@ export interface Source {
 export type Role = "user" | "assistant" | "agent";
 export type Rating = "up" | "down";
 
+/**
+ * Where a call of a tool stands. `asking` waits for the visitor's yes; `decided` was answered
+ * elsewhere, nobody here knows how; `unfinished` is one whose answer ended before it did.
+ */
+export type StepState =
+  | "running"
+  | "asking"
+  | "approved"
+  | "decided"
+  | "declined"
+  | "done"
+  | "failed"
+  | "unfinished";
+
+/** A call of a tool, at its place in the answer. */
+export interface Step {
+  /** Its place among the calls of the answer, such as `c1`. */
+  id: string;
+  tool: string;
+  state: StepState;
+  /** Whether it changes something, so that the visitor is asked first. */
+  writes: boolean;
+  /** By which the visitor's yes or no is sent; empty for what needs none. */
+  approvalId: string;
+  /** Where the call goes; empty if nobody said. */
+  host: string;
+  /** Null until it is known. */
+  input: Record<string, unknown> | null;
+  output: unknown;
+  /** What went wrong; empty unless it failed. */
+  error: string;
+  /** Characters (Unicode code points) of the answer's text before it. */
+  at: number;
+}
+
 /** A stored message, as `GET /sessions/{id}/messages` lists it. */
 export interface StoredMessage {
   id: string;
@@ -20,6 +55,7 @@ export interface StoredMessage {
   state: "streaming" | "complete";
   finishReason: string | null;
   sources: Source[];
+  steps: Step[];
   createdAt: string;
   feedback: Rating | null;
 }

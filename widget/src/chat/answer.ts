@@ -3,7 +3,8 @@
 
 import { bag, readStreamedSource, text } from "../api/read.ts";
 import type { ServerEvent } from "../api/sse.ts";
-import type { Source } from "../api/types.ts";
+import type { Source, Step } from "../api/types.ts";
+import { Steps } from "./steps.ts";
 
 /** Text was lost between two events: the answer must be read again from its start. */
 export class GapInAnswer extends Error {}
@@ -12,6 +13,7 @@ export type AnswerChange =
   | { kind: "started"; messageId: string }
   | { kind: "source"; source: Source }
   | { kind: "text"; delta: string }
+  | { kind: "step"; step: Step }
   | { kind: "failed"; code: string; retryable: boolean }
   | { kind: "ended" }
   | { kind: "nothing" };
@@ -22,6 +24,7 @@ export class Answer {
   messageId = "";
   text = "";
   sources: Source[] = [];
+  readonly steps = new Steps();
   finishReason = "";
   lastEventId = "";
   /** The stream said that no more will come. */
@@ -29,9 +32,10 @@ export class Answer {
   /** Bytes of UTF-8 in `text`: the server counts in them. */
   #offset = 0;
 
-  /** Forgets the text and asks for everything again; sources and id stay. */
+  /** Forgets text and steps and asks for everything again; sources, decisions and id stay. */
   restart(): void {
     this.text = "";
+    this.steps.restart();
     this.#offset = 0;
     this.lastEventId = "";
   }
@@ -61,6 +65,14 @@ export class Answer {
       case "error":
         this.finishReason = "error";
         return { kind: "failed", code: text(part["code"]), retryable: part["retryable"] !== false };
+      case "tool-input-start":
+      case "tool-input-available":
+      case "tool-input-error":
+      case "tool-approval-request":
+      case "tool-output-available":
+      case "tool-output-error":
+      case "tool-output-denied":
+        return this.#changeStep(part, id);
       default:
         // Also what later versions of the protocol may add.
         return NOTHING;
@@ -86,20 +98,33 @@ export class Answer {
     return { kind: "text", delta: fresh };
   }
 
-  /** The part of `delta` that is not in `text` yet. An id `t<n>` says that the answer is n bytes long after it. */
+  /** A step stands where the text was when it happened. */
+  #changeStep(part: Record<string, unknown>, id: string): AnswerChange {
+    if ((positionOf(id) ?? 0) > this.#offset) throw new GapInAnswer();
+    const step = this.steps.apply(part, this.text);
+    return step ? { kind: "step", step } : NOTHING;
+  }
+
+  /** The part of `delta` that is not in `text` yet. */
   #unseen(delta: string, id: string): string {
     const bytes = new TextEncoder().encode(delta);
-    const end = /^t(\d+)$/.exec(id)?.[1];
-    if (end === undefined) {
+    const end = positionOf(id);
+    if (end === null) {
       this.#offset += bytes.length;
       return delta;
     }
-    const missing = Number(end) - this.#offset;
+    const missing = end - this.#offset;
     if (missing <= 0) return "";
     if (missing > bytes.length) throw new GapInAnswer();
-    this.#offset = Number(end);
+    this.#offset = end;
     return missing === bytes.length ? delta : new TextDecoder().decode(bytes.subarray(bytes.length - missing));
   }
+}
+
+/** An id `t<n>`, or `t<n>.<steps>` where there were steps, says that the answer is n bytes long after it. */
+function positionOf(id: string): number | null {
+  const bytes = /^t(\d+)(?:\.\d+)?$/.exec(id)?.[1];
+  return bytes === undefined ? null : Number(bytes);
 }
 
 function parse(data: string): Record<string, unknown> {

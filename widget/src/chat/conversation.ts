@@ -3,9 +3,10 @@
 
 import type { ChatApi } from "../api/client.ts";
 import { Problem } from "../api/problem.ts";
-import type { Rating, Session, StoredMessage } from "../api/types.ts";
+import type { Rating, Session, Step, StoredMessage } from "../api/types.ts";
 import { pause } from "./pause.ts";
 import type { SessionStore } from "./session-store.ts";
+import type { Decision } from "./steps.ts";
 import { type Trouble, troubleOf, troubleOfEvent } from "./trouble.ts";
 import { ATTEMPTS, newTurn, runTurn, type Turn, type TurnChange } from "./turn.ts";
 import { uuid } from "./uuid.ts";
@@ -121,6 +122,25 @@ export class Conversation {
     if (session) await this.#api.feedback(session, messageId, rating, comment);
   }
 
+  /**
+   * Sends the visitor's yes or no to what a tool would do. Whoever answered first has decided,
+   * here or in another window. Throws where the server could not be asked.
+   */
+  async decide(turn: Turn, step: Step, approved: boolean): Promise<void> {
+    const session = this.#store.load();
+    if (!session) return;
+    let decision: Decision = approved ? "approved" : "declined";
+    try {
+      await this.#api.decide(session, turn.answer.messageId, step.approvalId, approved);
+    } catch (error) {
+      const status = error instanceof Problem ? error.status : 0;
+      if (status !== 409 && status !== 404) throw error;
+      decision = status === 409 ? "decided" : "unfinished";
+    }
+    const changed = turn.answer.steps.decide(step.approvalId, decision);
+    if (changed && this.#running?.turn === turn) this.#listener.turnChanged(turn, { kind: "step", step: changed });
+  }
+
   /** Lets go of the connection. The server keeps the answer. */
   close(): void {
     this.#running?.abort.abort();
@@ -131,6 +151,7 @@ export class Conversation {
     const turn = newTurn(uuid(), "");
     turn.answer.messageId = message.id;
     turn.answer.sources = message.sources;
+    turn.answer.steps.remember(message.steps);
     this.#listener.turnStarted(turn);
     await this.#run(turn, false);
   }

@@ -1,12 +1,13 @@
 // One answer in the thread: its text as it streams, its sources, what came of it.
 
-import type { Rating, Source } from "../api/types.ts";
+import type { Rating, Source, Step } from "../api/types.ts";
 import type { Trouble } from "../chat/trouble.ts";
 import type { Words } from "../i18n/index.ts";
 import { markdownStream, type MarkdownStream } from "../markdown/renderer.ts";
 import { el } from "./dom.ts";
 import { actionsView } from "./feedback.ts";
 import { SourcesView } from "./sources.ts";
+import { StepView } from "./step.ts";
 
 export interface AnswerOptions {
   words: Words;
@@ -14,32 +15,36 @@ export interface AnswerOptions {
   byAgent: boolean;
   showSources: boolean;
   rate?: ((rating: Rating, comment: string) => Promise<void>) | undefined;
+  /** Sends the visitor's yes or no to what a tool would do; absent where the answer is over. */
+  decide?: ((step: Step, approved: boolean) => Promise<void>) | undefined;
   announce(sentence: string): void;
+  /** Takes the focus back when what had it is gone. */
+  release(): void;
 }
 
 export class AnswerView {
   readonly element: HTMLElement;
   readonly #options: AnswerOptions;
-  readonly #body: HTMLElement;
+  /** The words and the steps between them, in their order. */
+  readonly #parts = el("div", { class: "stoa-parts" });
   readonly #waiting: HTMLElement;
+  readonly #steps = new Map<string, StepView>();
   #sources: SourcesView;
-  #stream: MarkdownStream;
+  #stream: MarkdownStream | null = null;
   #text = "";
 
   constructor(options: AnswerOptions) {
     const { words } = options;
     const name = options.byAgent ? words.say("agentAnswered") : words.say("answerBy", { name: options.author });
     this.#options = options;
-    this.#body = el("div", { class: "stoa-answer" });
     this.#waiting = el("p", { class: "stoa-waiting" }, words.say("searching"));
     this.#sources = new SourcesView(words);
-    this.#stream = this.#newStream();
     this.element = el(
       "article",
       { class: "stoa-entry stoa-from-bot", "aria-label": name },
       el("p", { class: "stoa-author", "aria-hidden": "true" }, options.byAgent ? words.say("agent") : options.author),
+      this.#parts,
       this.#waiting,
-      this.#body,
       this.#sources.element,
     );
   }
@@ -48,10 +53,10 @@ export class AnswerView {
     return this.#text;
   }
 
-  /** What is read aloud: the text without marks and chips. */
+  /** What is read aloud: the text without marks, chips and steps. */
   get spoken(): string {
-    const copy = this.#body.cloneNode(true) as HTMLElement;
-    for (const chip of copy.querySelectorAll(".stoa-chip")) chip.remove();
+    const copy = this.#parts.cloneNode(true) as HTMLElement;
+    for (const other of copy.querySelectorAll(".stoa-chip, .stoa-steps")) other.remove();
     return copy.textContent ?? "";
   }
 
@@ -62,14 +67,37 @@ export class AnswerView {
   write(delta: string): void {
     this.#waiting.remove();
     this.#text += delta;
+    this.#stream ??= this.#newStream();
     this.#stream.write(delta);
   }
 
-  /** Takes the text back; it comes again. */
+  /** Shows a step where the text is now, or what became of one that is shown. */
+  step(step: Step): void {
+    const known = this.#steps.get(step.id);
+    if (known) known.update(step);
+    else this.#addStep(step);
+    // Between the steps and the words that follow, the model is thinking again.
+    const busy = [...this.#steps.values()].some((view) => view.open);
+    if (busy || this.#stream) this.#waiting.remove();
+    else {
+      this.wait(this.#options.words.say("answering"));
+      this.#parts.after(this.#waiting);
+    }
+  }
+
+  /** Moves the focus to the question that the step asks. */
+  focusStep(id: string): void {
+    this.#steps.get(id)?.focusCard();
+  }
+
+  /** Takes everything back; it comes again. */
   restart(): void {
+    const hadFocus = this.#parts.contains(document.activeElement);
     this.#text = "";
-    this.#body.replaceChildren();
-    this.#stream = this.#newStream();
+    this.#parts.replaceChildren();
+    this.#steps.clear();
+    this.#stream = null;
+    if (hadFocus) this.#options.release();
   }
 
   wait(sentence: string): void {
@@ -101,12 +129,40 @@ export class AnswerView {
 
   #settle(): void {
     this.#waiting.remove();
-    this.#stream.end();
-    this.#body.normalize();
+    this.#endWords();
+    for (const step of this.#steps.values()) step.settle();
+  }
+
+  #endWords(): void {
+    this.#stream?.end();
+    this.#stream = null;
+    this.#parts.lastElementChild?.normalize();
   }
 
   #newStream(): MarkdownStream {
-    return markdownStream(this.#body, { headingLevel: 2, citation: (id) => this.#sources.chip(id) });
+    const words = el("div", { class: "stoa-answer" });
+    this.#parts.append(words);
+    return markdownStream(words, { headingLevel: 2, citation: (id) => this.#sources.chip(id) });
+  }
+
+  #addStep(step: Step): void {
+    this.#endWords();
+    const { words, decide, announce } = this.#options;
+    const view = new StepView({ words, decide, announce, release: () => this.#release() }, step);
+    this.#steps.set(step.id, view);
+    let group = this.#parts.lastElementChild;
+    if (!group?.matches(".stoa-steps")) {
+      group = el("div", { class: "stoa-steps" });
+      this.#parts.append(group);
+    }
+    group.append(view.element);
+  }
+
+  /** On to the next question, if there is one. */
+  #release(): void {
+    const next = [...this.#steps.values()].find((step) => step.asking);
+    if (next) next.focusCard();
+    else this.#options.release();
   }
 
   #noteFor(finishReason: string | null): string | null {

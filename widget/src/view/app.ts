@@ -1,8 +1,9 @@
 // The chat on the screen: puts the parts together and turns what the conversation
 // reports into what is shown and said.
 
-import type { Configuration, StoredMessage } from "../api/types.ts";
+import type { Configuration, Step, StoredMessage } from "../api/types.ts";
 import type { Conversation, Listener } from "../chat/conversation.ts";
+import { inOrder } from "../chat/in-order.ts";
 import type { Trouble } from "../chat/trouble.ts";
 import type { Turn, TurnChange } from "../chat/turn.ts";
 import type { Words } from "../i18n/index.ts";
@@ -25,6 +26,8 @@ export class App implements Listener {
   readonly #conversation: Conversation;
   #current: AnswerView | null = null;
   #retried: Turn | null = null;
+  /** Questions that were asked aloud: a stream that comes again asks them again. */
+  readonly #asked = new Set<string>();
 
   constructor(
     root: HTMLElement,
@@ -116,7 +119,7 @@ export class App implements Listener {
       }
       const view = this.#newAnswer(() => message.id, message.role === "agent");
       for (const source of message.sources) view.addSource(source);
-      view.write(message.content);
+      show(view, inOrder(message.content, message.steps));
       view.end(message.finishReason, message.feedback);
       this.#thread.add(view.element);
     }
@@ -127,8 +130,10 @@ export class App implements Listener {
     this.#welcome.hidden = true;
     if (turn.question && !this.#retried) this.#thread.addQuestion(this.#words, turn.question);
     this.#retried = null;
-    this.#current = this.#newAnswer(() => turn.answer.messageId, false);
+    this.#current = this.#newAnswer(() => turn.answer.messageId, false, turn);
     for (const source of turn.answer.sources) this.#current.addSource(source);
+    // A turn that is tried again goes on where it was.
+    show(this.#current, inOrder(turn.answer.text, turn.answer.steps.all));
     if (navigator.onLine === false) this.#current.wait(this.#words.say("offline"));
     this.#thread.add(this.#current.element);
     this.#composer.answering = true;
@@ -145,6 +150,10 @@ export class App implements Listener {
         break;
       case "text":
         view.write(change.delta);
+        break;
+      case "step":
+        view.step(change.step);
+        if (change.step.state === "asking") this.#ask(view, change.step);
         break;
       case "restarted":
         view.restart();
@@ -209,7 +218,15 @@ export class App implements Listener {
     return view;
   }
 
-  #newAnswer(messageId: () => string, byAgent: boolean): AnswerView {
+  /** Says once that the visitor's yes is waited for, and leads there whoever is not writing. */
+  #ask(view: AnswerView, step: Step): void {
+    if (this.#asked.has(step.approvalId)) return;
+    this.#asked.add(step.approvalId);
+    this.#say(this.#words.say("asking", { tool: step.tool }));
+    if (this.#composer.isIdle) view.focusStep(step.id);
+  }
+
+  #newAnswer(messageId: () => string, byAgent: boolean, turn?: Turn): AnswerView {
     const { display, features } = this.#configuration;
     return new AnswerView({
       words: this.#words,
@@ -220,7 +237,9 @@ export class App implements Listener {
         features.feedback && !byAgent
           ? (rating, comment) => this.#conversation.rate(messageId(), rating, comment)
           : undefined,
+      decide: turn ? (step, approved) => this.#conversation.decide(turn, step, approved) : undefined,
       announce: (sentence) => this.#say(sentence),
+      release: () => this.#composer.focus(),
     });
   }
 
@@ -252,5 +271,12 @@ export class App implements Listener {
   /** Said by a screen reader, seen by nobody. */
   #say(sentence: string): void {
     this.#status.textContent = sentence;
+  }
+}
+
+function show(view: AnswerView, pieces: readonly (string | Step)[]): void {
+  for (const piece of pieces) {
+    if (typeof piece === "string") view.write(piece);
+    else view.step(piece);
   }
 }

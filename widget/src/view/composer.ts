@@ -51,6 +51,11 @@ export class Composer {
     this.#input.focus({ preventScroll: true });
   }
 
+  /** Whether the focus is here and nothing is written. */
+  get isIdle(): boolean {
+    return document.activeElement === this.#input && this.#input.value === "";
+  }
+
   set answering(answering: boolean) {
     const hadFocus = document.activeElement === this.#send || document.activeElement === this.#stop;
     this.#answering = answering;

@@ -13,6 +13,7 @@ export class Thread {
   readonly #entries: HTMLElement;
   readonly #latest: HTMLButtonElement;
   #atEnd = true;
+  #top = 0;
   #scheduled = false;
 
   constructor(words: Words) {
@@ -64,8 +65,12 @@ export class Thread {
   }
 
   #note(): void {
-    const left = this.#log.scrollHeight - this.#log.clientHeight - this.#log.scrollTop;
-    this.#atEnd = left <= NEAR;
+    const top = this.#log.scrollTop;
+    const left = this.#log.scrollHeight - this.#log.clientHeight - top;
+    if (left <= NEAR) this.#atEnd = true;
+    // What has only grown was left by nobody.
+    else if (top < this.#top) this.#atEnd = false;
+    this.#top = top;
     this.#latest.hidden = this.#atEnd;
   }
 }

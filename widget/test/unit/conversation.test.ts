@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { ChatApi } from "../../src/api/client.ts";
-import type { StoredMessage } from "../../src/api/types.ts";
+import type { Step, StoredMessage } from "../../src/api/types.ts";
 import { Conversation, type Listener } from "../../src/chat/conversation.ts";
+import { inOrder } from "../../src/chat/in-order.ts";
 import { SessionStore } from "../../src/chat/session-store.ts";
 import type { Trouble } from "../../src/chat/trouble.ts";
 import type { Turn } from "../../src/chat/turn.ts";
@@ -19,6 +20,8 @@ class Recorder implements Listener {
   messages: StoredMessage[] = [];
   trouble: Trouble | null = null;
   last: Turn | null = null;
+  /** What each step was seen to be, in order: `cancel_order asking`. */
+  steps: string[] = [];
   #settled!: () => void;
   settled = new Promise<void>((resolve) => (this.#settled = resolve));
 
@@ -29,10 +32,12 @@ class Recorder implements Listener {
     this.last = turn;
     this.text = "";
     this.trouble = null;
+    this.steps = [];
     this.settled = new Promise<void>((resolve) => (this.#settled = resolve));
   }
   turnChanged(_turn: Turn, change: Parameters<Listener["turnChanged"]>[1]): void {
     if (change.kind === "text") this.text += change.delta;
+    else if (change.kind === "step") this.steps.push(`${change.step.tool} ${change.step.state}`);
     else if (change.kind === "restarted") this.text = "";
     else if (change.kind !== "nothing") this.log.push(change.kind);
   }
@@ -214,6 +219,132 @@ test("a new conversation forgets the session", async () => {
   conversation.startNew();
   assert.equal(store.load(), null);
 });
+
+test("words and steps come in their order, live and from the history", async () => {
+  await conversation.ask("#tools");
+  assert.deepEqual(seen.steps, [
+    ...["find_order running", "find_order running", "stock__count running", "stock__count running"],
+    ...["find_order done", "stock__count failed"],
+    ...["opening_hours running", "opening_hours running", "opening_hours done"],
+  ]);
+  assert.equal(seen.text, "It left our warehouse yesterday. \n\nOur shop is open from nine to six.");
+  assert.equal(seen.last?.answer.finishReason, "stop");
+  const stored = (await history())[1];
+  assert.ok(stored);
+  const order = inOrder(stored.content, stored.steps).map((piece) => (typeof piece === "string" ? piece : piece.tool));
+  assert.deepEqual(order, [
+    "find_order",
+    "stock__count",
+    "It left our warehouse yesterday. ",
+    "opening_hours",
+    "\n\nOur shop is open from nine to six.",
+  ]);
+  assert.deepEqual(stored.steps[0]?.output, { state: "sent", carrier: "Parcel & Co", due: "Friday" });
+  assert.match(stored.steps[1]?.error ?? "", /within 20 s/);
+});
+
+test("a yes lets the call go on, a no does not", async () => {
+  for (const [approved, last] of [
+    [true, "done"],
+    [false, "declined"],
+  ] as const) {
+    const asked = conversation.ask("#write");
+    const step = await asking();
+    assert.equal(step.host, "shop.acme.example");
+    assert.deepEqual(step.input, { number: "A-1042", reason: "no longer needed", refund: true });
+    assert.ok(seen.last);
+    await conversation.decide(seen.last, step, approved);
+    await asked;
+    const between = approved ? ["cancel_order approved"] : [];
+    assert.deepEqual(seen.steps.slice(3), [...between, `cancel_order ${last}`]);
+    assert.equal(seen.text, "I can cancel it for you.\n\nThat is all.");
+    assert.equal((await history()).at(-1)?.steps[0]?.state, last);
+  }
+});
+
+test("a yes that does not get through can be given again; one that came too late is not", async () => {
+  const asked = conversation.ask("#write_unheard");
+  const step = await asking();
+  const turn = seen.last;
+  assert.ok(turn);
+  await assert.rejects(conversation.decide(turn, step, true));
+  assert.equal(turn.answer.steps.all[0]?.state, "asking");
+  await conversation.decide(turn, step, true);
+  await asked;
+  assert.equal(seen.steps.at(-1), "cancel_order done");
+  for (const [question, state] of [
+    ["#write_elsewhere", "decided"],
+    ["#write_gone", "unfinished"],
+  ] as const) {
+    void conversation.ask(question);
+    const open = await asking();
+    assert.ok(seen.last);
+    await conversation.decide(seen.last, open, true);
+    assert.equal(seen.steps.at(-1), `cancel_order ${state}`);
+    await conversation.stop();
+    await until(() => !conversation.answering);
+  }
+});
+
+test("a connection that is cut while a question is open finds the question again, once", async () => {
+  const asked = conversation.ask("#write_cut");
+  const step = await asking();
+  await until(() => seen.log.includes("connected"));
+  assert.equal(seen.steps.filter((seen) => seen === "cancel_order asking").length, 1);
+  assert.ok(seen.last);
+  await conversation.decide(seen.last, step, true);
+  await asked;
+  assert.equal(seen.text, "I can cancel it for you.\n\nThat is all.");
+});
+
+test("after a reload an open question is asked again, and an answered one is not", async () => {
+  for (const answerFirst of [false, true]) {
+    void conversation.ask(answerFirst ? "#write_again" : "#write");
+    const step = await asking();
+    assert.ok(seen.last);
+    if (answerFirst) await conversation.decide(seen.last, step, true);
+    conversation.close();
+    const later = new Recorder();
+    const reloaded = new Conversation(api, store, { instanceId: INSTANCE, locale: "en", pageUrl: "" }, later);
+    await reloaded.open();
+    await until(() => later.steps.length >= 3);
+    assert.equal(later.steps[2], `cancel_order ${answerFirst ? "approved" : "asking"}`);
+    const again = later.last?.answer.steps.all[0];
+    assert.ok(later.last && again);
+    if (!answerFirst) await reloaded.decide(later.last, again, false);
+    await later.settled;
+    assert.equal(later.steps.at(-1), `cancel_order ${answerFirst ? "done" : "declined"}`);
+    assert.equal(later.text, "I can cancel it for you.\n\nThat is all.");
+  }
+});
+
+test("stopping while a question is open says yes to nothing", async () => {
+  const asked = conversation.ask("#write");
+  await asking();
+  await conversation.stop();
+  await asked;
+  assert.equal(seen.last?.answer.finishReason, "cancelled");
+  assert.equal((await history()).at(-1)?.steps[0]?.state, "unfinished");
+  assert.equal(server.state.requests.filter((request: { path: string }) => request.path.includes("/approvals/")).length, approvals);
+});
+
+/** Approvals that were sent before the test. */
+let approvals = 0;
+beforeEach(() => {
+  approvals = server.state.requests.filter((request: { path: string }) => request.path.includes("/approvals/")).length;
+});
+
+async function asking(): Promise<Step> {
+  const open = (): Step | undefined => seen.last?.answer.steps.all.find((step) => step.state === "asking");
+  await until(() => open() !== undefined);
+  return open()!;
+}
+
+async function history(): Promise<StoredMessage[]> {
+  const session = store.load();
+  assert.ok(session);
+  return api.messages(session);
+}
 
 async function until(condition: () => boolean): Promise<void> {
   for (let tries = 0; tries < 500 && !condition(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
