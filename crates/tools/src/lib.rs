@@ -5,11 +5,15 @@
 //! bytes. A tool's secrets go out with the request and nowhere else: what a tool gives back is freed
 //! of them before anybody sees it.
 
+mod door;
 pub mod headers;
 pub mod http;
+pub mod mcp;
 pub mod reply;
 pub mod schema;
 pub mod secrets;
+
+pub use door::AddressRefused;
 
 /// What came of a call, as the model and the visitor are given it: bounded, and free of secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,15 +6,16 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value};
 use stoa_domain::{ToolMethod, Violation};
-use stoa_outbound::{Bounds, FetchError, FetchRequest, Outbound, OutboundError};
+use stoa_outbound::{Bounds, FetchRequest, Outbound};
 use url::Url;
 use uuid::Uuid;
 
+use super::HttpTool;
 use super::address::{Misfit, plain};
-use super::{AddressRefused, HttpTool};
 use crate::Outcome;
+use crate::door::{judge, unanswered};
 use crate::reply::{self, Body};
-use crate::secrets::Secrets;
+use crate::schema::misfits;
 
 /// The most bytes of a body that is sent.
 const MOST_SENT: usize = 64 * 1024;
@@ -29,7 +30,7 @@ impl HttpTool {
     /// Where arguments go: into the placeholders of their names, the others into a body of JSON, or
     /// into the query where the method has none.
     pub(super) fn prepare(&self, input: &Map<String, Value>) -> Result<Prepared, Outcome> {
-        self.schema.check(input).map_err(|wrong| refused(&wrong))?;
+        self.schema.check(input).map_err(|wrong| misfits(&wrong))?;
         let mut others = Map::new();
         for (name, value) in input {
             if !self.schema.declares(name) {
@@ -128,17 +129,6 @@ impl HttpTool {
     }
 }
 
-/// Judges an address so far as can be said without asking for it: whether it is a public one or one
-/// that the operator has allowed, and whether a call would go there in the clear.
-pub(super) fn judge(outbound: &Outbound, url: &Url) -> Result<(), AddressRefused> {
-    let port = outbound.judge(url).map_err(AddressRefused::Outbound)?;
-    let host = url.host_str().unwrap_or_default();
-    if url.scheme() != "https" && !outbound.policy().lists(host, port) {
-        return Err(AddressRefused::InTheClear);
-    }
-    Ok(())
-}
-
 fn method(method: ToolMethod) -> Method {
     match method {
         ToolMethod::Get => Method::GET,
@@ -192,53 +182,8 @@ fn answered(status: StatusCode, body: &Body) -> Outcome {
     }
 }
 
-/// Why nothing was heard. Whether a call that broke off did anything is not known, and so the model
-/// is told.
-fn unanswered(error: &FetchError) -> Outcome {
-    let code = match error {
-        FetchError::Connection(OutboundError::Forbidden { .. }) => "address_forbidden",
-        FetchError::Connection(OutboundError::Timeout { .. })
-        | FetchError::TooSlow
-        | FetchError::Idle => "timeout",
-        FetchError::Connection(_) => "unreachable",
-        _ => "answer_broken",
-    };
-    let is_certain = matches!(
-        error,
-        FetchError::Connection(
-            OutboundError::Forbidden { .. }
-                | OutboundError::Unresolved { .. }
-                | OutboundError::InvalidAddress { .. }
-                | OutboundError::Refused { .. }
-                | OutboundError::Tls { .. }
-        )
-    );
-    let so = if is_certain {
-        "Nothing was sent."
-    } else {
-        "Whether the call did anything is not known."
-    };
-    Outcome::failed(code, format!("The tool did not answer: {error}. {so}"))
-}
-
-/// What does not fit, for the model to try again.
-fn refused(wrong: &[Violation]) -> Outcome {
-    let lines: Vec<String> = wrong
-        .iter()
-        .map(|it| match it.field.as_str() {
-            "" => format!("the arguments: {}", it.message),
-            field => format!("{field}: {}", it.message),
-        })
-        .collect();
-    let content = format!("The arguments do not fit. {}.", lines.join("; "));
-    Outcome::failed(
-        "invalid_arguments",
-        reply::told(&content, &Secrets::default()),
-    )
-}
-
 fn misfit(field: &str, message: &str) -> Outcome {
-    refused(&[Violation {
+    misfits(&[Violation {
         field: field.to_owned(),
         message: message.to_owned(),
     }])

@@ -7,13 +7,14 @@ mod description;
 
 use serde_json::{Map, Value};
 use stoa_domain::{ToolEffect, ToolMethod, Violation};
-use stoa_outbound::{Outbound, OutboundError};
+use stoa_outbound::Outbound;
 use url::Url;
 use uuid::Uuid;
 
 pub use description::{Description, is_name};
 
 use crate::Outcome;
+use crate::door::{AddressRefused, judge};
 use crate::headers::Headers;
 use crate::schema::Schema;
 use crate::secrets::Secrets;
@@ -27,30 +28,6 @@ pub struct HttpTool {
     headers: Headers,
     schema: Schema,
     timeout_ms: u32,
-}
-
-/// Why no call is made to an address.
-#[derive(Debug, thiserror::Error)]
-pub enum AddressRefused {
-    /// The door does not lead there.
-    #[error(transparent)]
-    Outbound(OutboundError),
-    /// It is not encrypted, and the operator's list does not speak of its host.
-    #[error(
-        "the address must begin with https://, since secrets and what visitors say would go there in the clear"
-    )]
-    InTheClear,
-}
-
-impl AddressRefused {
-    /// The stable name of this kind of failure.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Outbound(error) => error.code(),
-            Self::InTheClear => "not_encrypted",
-        }
-    }
 }
 
 impl HttpTool {
@@ -86,7 +63,7 @@ impl HttpTool {
     /// # Errors
     /// Why no call is made there.
     pub fn judge(&self, outbound: &Outbound) -> Result<(), AddressRefused> {
-        call::judge(outbound, self.address.sample())
+        judge(outbound, self.address.sample())
     }
 
     /// The address that a call with these arguments goes to.

@@ -16,6 +16,9 @@ mod pattern;
 use serde_json::{Map, Value, json};
 use stoa_domain::Violation;
 
+use crate::secrets::Secrets;
+use crate::{Outcome, reply};
+
 /// The most bytes of a schema.
 pub const MOST_BYTES: usize = 16 * 1024;
 /// How deep a schema may be nested.
@@ -120,4 +123,20 @@ fn below(path: &str, name: &str) -> String {
     } else {
         format!("{path}.{name}")
     }
+}
+
+/// What does not fit, for the model to try again.
+pub(crate) fn misfits(wrong: &[Violation]) -> Outcome {
+    let lines: Vec<String> = wrong
+        .iter()
+        .map(|it| match it.field.as_str() {
+            "" => format!("the arguments: {}", it.message),
+            field => format!("{field}: {}", it.message),
+        })
+        .collect();
+    let content = format!("The arguments do not fit. {}.", lines.join("; "));
+    Outcome::failed(
+        "invalid_arguments",
+        reply::told(&content, &Secrets::default()),
+    )
 }

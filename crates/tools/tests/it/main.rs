@@ -1,6 +1,7 @@
 //! Tools that are called over real sockets and through the real door.
 
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
@@ -8,4 +9,5 @@
 )]
 
 mod http;
+mod mcp;
 mod support;
