@@ -25,6 +25,8 @@ const COMMON: Dialect = Dialect {
     asks_for_usage: true,
     addresses: Addresses::Openai,
     tools: ToolWords::Openai,
+    knows_one_call: true,
+    knows_temperature: true,
 };
 
 /// The profile of `provider`; `None` for the one that is no network call.

@@ -21,7 +21,7 @@
 use serde_json::{Map, Value};
 
 /// A tool that is offered to a model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
     /// Letters, digits, `_` and `-`, at most 64: what every provider takes.
     pub name: String,
@@ -29,6 +29,9 @@ pub struct Tool {
     pub description: String,
     /// The JSON schema of its arguments, which are an object.
     pub schema: Value,
+    /// Whether the provider is to hold the model to the schema. Those that can take fewer schemas
+    /// then, and say so; those that cannot are not asked to.
+    pub strict: bool,
 }
 
 /// Whether the model may call tools, or must.

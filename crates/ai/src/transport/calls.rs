@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::answer::AnswerEvent;
 use crate::error::AiError;
+use crate::request::MADE_UP_ID;
 use crate::tools::ToolCall;
 use crate::wire::CallPart;
 
@@ -119,7 +120,10 @@ impl Calls {
         }
         let index = self.calls.len();
         let call = ToolCall {
-            id: id.map_or_else(|| format!("call_{}", self.first_id + index), str::to_owned),
+            id: id.map_or_else(
+                || format!("{MADE_UP_ID}{}", self.first_id + index),
+                str::to_owned,
+            ),
             name: name.to_owned(),
             arguments: String::new(),
             signature: None,

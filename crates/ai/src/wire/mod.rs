@@ -8,6 +8,7 @@ mod head;
 pub(crate) mod openai_chat;
 mod part;
 mod said;
+mod sides;
 mod wait;
 
 use http::HeaderMap;

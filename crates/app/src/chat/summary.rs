@@ -181,7 +181,7 @@ fn request(model: &Model, summary: Option<&str>, said: &[HistoryMessage]) -> Cha
     ChatRequest {
         model: model.model.clone(),
         system: INSTRUCTIONS.to_owned(),
-        messages: vec![turns::said(MessageRole::User, transcript).into()],
+        messages: vec![turns::said(MessageRole::User, transcript)],
         max_output_tokens: Some(MOST_TOKENS),
         ..ChatRequest::default()
     }
@@ -189,8 +189,6 @@ fn request(model: &Model, summary: Option<&str>, said: &[HistoryMessage]) -> Cha
 
 #[cfg(test)]
 mod tests {
-    use stoa_ai::Message;
-
     use super::*;
 
     fn history(turns: i64) -> Vec<HistoryMessage> {
@@ -254,10 +252,8 @@ mod tests {
             max_output_tokens: None,
         };
         let request = request(&model, Some("before"), &said);
-        let [Message::Said(turn)] = &request.messages[..] else {
-            panic!("one message");
-        };
-        let transcript = turns::words(turn);
+        assert_eq!(request.messages.len(), 1);
+        let transcript = turns::words(&request.messages[0]);
         assert!(transcript.starts_with("Notes so far: before\nVisitor: xx"));
         assert!(transcript.len() < LONGEST_TRANSCRIPT + 1_000);
     }

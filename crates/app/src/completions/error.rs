@@ -14,6 +14,9 @@ pub enum CompletionError {
     /// The instance has no such model.
     #[error("there is no such model")]
     NoSuchModel,
+    /// The instance's bot answers in words only.
+    #[error("the bot has no other format than words")]
+    WordsOnly,
     /// The conversation has no question.
     #[error("the messages have none of a user")]
     NoQuestion,

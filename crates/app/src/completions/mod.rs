@@ -5,6 +5,7 @@
 //! the configured models and is passed through. Each call is counted once, under an id of its own.
 
 mod error;
+mod passing;
 mod running;
 mod stop;
 mod vectors;
@@ -12,7 +13,9 @@ mod vectors;
 use std::sync::Arc;
 
 use stoa_ai::{AiError, AnswerStream, ChatRequest};
-pub use stoa_ai::{AiErrorCode, Turn};
+pub use stoa_ai::{
+    AiErrorCode, AnswerFormat, Ending, Message, Tool, ToolCall, ToolChoice, ToolResult,
+};
 use stoa_client_db::messages::Known;
 use stoa_domain::{InstanceStatus, MessageId, Provider};
 
@@ -22,10 +25,12 @@ pub use vectors::{Vectors, embed};
 
 use crate::App;
 use crate::access::ClientCaller;
+pub use crate::chat::opening::Offer;
 use crate::chat::opening::{Author, Inquiry, NotOpened, Opened, Opener, Origin, Sampling};
 use crate::chat::turns;
 pub use crate::chat::turns::said;
 use crate::contents::{Contents, Model};
+use passing::Calls;
 use running::Call;
 
 /// The name under which the instance's bot is a model.
@@ -38,14 +43,19 @@ pub struct CompletionRequest {
     pub model: String,
     /// The caller's own system messages.
     pub context: String,
-    /// The conversation, oldest first. It ends with what is to be answered.
-    pub messages: Vec<Turn>,
+    /// The conversation, oldest first. It ends with what is to be answered. Each call of a tool has
+    /// its result after it, in the order of the calls.
+    pub messages: Vec<Message>,
     /// The sampling temperature.
     pub temperature: Option<f64>,
     /// At most so many tokens; the configuration's own limit holds as well.
     pub max_output_tokens: Option<u32>,
     /// The answer ends before any of these.
     pub stop: Vec<String>,
+    /// The caller's own tools: the model's calls are passed on, and the caller runs them.
+    pub offer: Offer,
+    /// What the answer is to be, where that is not words for people.
+    pub format: Option<AnswerFormat>,
 }
 
 /// A model that can be named.
@@ -95,6 +105,9 @@ pub async fn begin(
     active(caller)?;
     let contents = app.contents(caller.registered()).await?;
     let target = Target::named(&contents, &request.model).ok_or(CompletionError::NoSuchModel)?;
+    if matches!(target, Target::Bot(_)) && request.format.is_some() {
+        return Err(CompletionError::WordsOnly);
+    }
     let place = app
         .take_turn(caller.instance())
         .ok_or(CompletionError::Busy)?;
@@ -117,6 +130,7 @@ pub async fn begin(
         origin,
         asked: asked_tokens(&request),
         stop: request.stop,
+        calls: Calls::of(&request.offer),
         is_bot: matches!(target, Target::Bot(_)),
     };
     Ok(call.start(stream, request.model, place))
@@ -185,6 +199,7 @@ async fn ask_bot(
             temperature: request.temperature,
             max_output_tokens: request.max_output_tokens,
         },
+        offer: request.offer.clone(),
     };
     let opener = Opener {
         app,
@@ -243,7 +258,7 @@ async fn ask_model(
     let request = ChatRequest {
         model: model.model.clone(),
         system: request.context.clone(),
-        messages: request.messages.iter().cloned().map(Into::into).collect(),
+        messages: request.messages.clone(),
         temperature: request
             .temperature
             .or(model.temperature)
@@ -252,15 +267,26 @@ async fn ask_model(
             .into_iter()
             .chain(request.max_output_tokens)
             .min(),
-        ..ChatRequest::default()
+        tools: request.offer.tools.clone(),
+        tool_choice: request.offer.choice.clone(),
+        one_call: request.offer.one_call,
+        format: request.format.clone(),
     };
     app.ai().stream(&model.endpoint, &request).await
 }
 
 /// About how many tokens the caller's own words are, for an account where the provider gives none.
 fn asked_tokens(request: &CompletionRequest) -> i64 {
-    let said = request.messages.iter().map(turns::words);
-    said.chain([request.context.as_str()])
+    let said = request.messages.iter().flat_map(turns::texts);
+    let words: i64 = said
+        .chain([request.context.as_str()])
         .map(running::about)
-        .sum()
+        .sum();
+    let tools = request.offer.tools.iter();
+    let offered = tools.map(|tool| {
+        let schema = tool.schema.to_string();
+        let texts = [&tool.name, &tool.description, &schema];
+        texts.into_iter().map(|it| running::about(it)).sum::<i64>()
+    });
+    words.saturating_add(offered.sum())
 }

@@ -81,6 +81,7 @@ impl Toolbox {
                 name: tool.name.clone(),
                 description: tool.description.clone(),
                 schema: tool.schema.clone(),
+                strict: false,
             })
             .collect()
     }

@@ -92,6 +92,14 @@ impl OpenAiError {
     }
 }
 
+/// Refuses a field unless something holds of it.
+pub(super) fn require(holds: bool, param: &str, message: &str) -> Result<(), OpenAiError> {
+    match holds {
+        true => Ok(()),
+        false => Err(OpenAiError::invalid(Some(param), message)),
+    }
+}
+
 impl IntoResponse for OpenAiError {
     fn into_response(self) -> Response {
         let (status, wait) = (self.status, self.retry_after);
@@ -126,6 +134,10 @@ impl From<CompletionError> for OpenAiError {
         let wait = error.retry_after();
         let mut failure = match error {
             CompletionError::NoSuchModel => Self::no_such_model(),
+            CompletionError::WordsOnly => Self::unsupported(
+                "response_format",
+                "The bot answers in words. Name another model for other formats.",
+            ),
             CompletionError::NoQuestion => Self::invalid(
                 Some("messages"),
                 "There is no message of the role “user” to answer.",

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use stoa_domain::MessageRole;
 use url::Url;
 
 use crate::error::AiError;
 use crate::provider::join;
-use crate::request::{ChatRequest, Endpoint, Message, Turn};
+use crate::request::{AnswerFormat, ChatRequest, Endpoint, Message, made_up_number};
 use crate::tools::{Tool, ToolCall, ToolChoice, ToolResult};
 use crate::wire::Call;
 use crate::wire::head::{KeyHeader, accepted, encode, headers};
+use crate::wire::sides::{self, Side, Speech, Words};
 
 /// The key has a header, so that it stands in no address and no log of one.
 pub(super) const KEY: KeyHeader = KeyHeader::Named("x-goog-api-key");
@@ -41,6 +41,10 @@ struct GenerationConfig {
     temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_mime_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_json_schema: Option<Value>,
 }
 
 /// The request for an answer.
@@ -59,6 +63,11 @@ pub(crate) fn chat_call(
         generation_config: GenerationConfig {
             temperature: request.temperature,
             max_output_tokens: request.max_output_tokens,
+            response_mime_type: request.format.as_ref().map(|_| "application/json"),
+            response_json_schema: match &request.format {
+                Some(AnswerFormat::JsonSchema { schema, .. }) => Some(schema.clone()),
+                Some(AnswerFormat::JsonObject) | None => None,
+            },
         },
     };
     let mut url = match streaming {
@@ -81,43 +90,36 @@ pub(super) fn address(base: &Url, model: &str, method: &str) -> Url {
     join(base, &[collection, &format!("{name}:{method}")])
 }
 
+const WORDS: Words = Words {
+    text,
+    call: called,
+    result: returned,
+};
+
 /// The conversation, with what one side said in a row as one content.
 fn contents(conversation: &[Message]) -> Vec<Content> {
-    let mut contents: Vec<Content> = Vec::new();
-    for message in conversation {
-        let (role, parts) = match message {
-            Message::Said(Turn { role, content }) => {
-                let role = match role {
-                    MessageRole::User => "user",
-                    MessageRole::Assistant | MessageRole::Agent => "model",
-                };
-                (role, text(content).into_iter().collect())
-            }
-            Message::Called { content, calls } => {
-                let parts = text(content).into_iter().chain(calls.iter().map(called));
-                ("model", parts.collect::<Vec<_>>())
-            }
-            Message::Returned(result) => ("user", vec![returned(result)]),
-        };
-        if parts.is_empty() {
-            continue;
-        }
-        match contents.last_mut().filter(|it| it.role == role) {
-            Some(last) => last.parts.extend(parts),
-            None => contents.push(Content { role, parts }),
-        }
-    }
-    contents
+    let content = |speech: Speech| Content {
+        role: match speech.side {
+            Side::User => "user",
+            Side::Model => "model",
+        },
+        parts: speech.parts,
+    };
+    let speeches = sides::of(conversation, &WORDS);
+    speeches.into_iter().map(content).collect()
 }
 
 fn text(content: &str) -> Option<Value> {
     (!content.is_empty()).then(|| json!({"text": content}))
 }
 
-/// Calls and results are matched by name and order, so ids, which Gemini need not have given, are
-/// not sent. Its newer models refuse a call of theirs that comes back without its signature.
+/// Its newer models refuse a call of theirs that comes back without its signature.
 fn called(call: &ToolCall) -> Value {
-    let mut part = json!({"functionCall": {"name": call.name, "args": call.input_or_quoted()}});
+    let mut function = json!({"name": call.name, "args": call.input_or_quoted()});
+    if let Some(id) = given_id(&call.id) {
+        function["id"] = id.into();
+    }
+    let mut part = json!({"functionCall": function});
     if let Some(signature) = &call.signature {
         part["thoughtSignature"] = signature.as_str().into();
     }
@@ -125,19 +127,29 @@ fn called(call: &ToolCall) -> Value {
 }
 
 fn returned(result: &ToolResult) -> Value {
-    let key = if result.is_error { "error" } else { "result" };
-    json!({"functionResponse": {"name": result.name, "response": {key: result.content}}})
+    let key = if result.is_error { "error" } else { "output" };
+    let mut response = json!({"name": result.name, "response": {key: result.content}});
+    if let Some(id) = given_id(&result.call_id) {
+        response["id"] = id.into();
+    }
+    json!({"functionResponse": response})
+}
+
+/// An id by which a call and its result are matched. Where Gemini gave none, they are matched by
+/// name and order, and none is made up for it.
+fn given_id(id: &str) -> Option<&str> {
+    made_up_number(id).is_none().then_some(id)
 }
 
 fn tools(tools: &[Tool]) -> Vec<Value> {
     let declarations: Vec<Value> = tools
         .iter()
         .map(|tool| {
-            json!({
-                "name": tool.name,
-                "description": tool.description,
-                "parametersJsonSchema": tool.schema,
-            })
+            let mut declared = json!({"name": tool.name, "parametersJsonSchema": tool.schema});
+            if !tool.description.is_empty() {
+                declared["description"] = tool.description.as_str().into();
+            }
+            declared
         })
         .collect();
     match declarations.is_empty() {
@@ -161,6 +173,8 @@ fn tool_config(request: &ChatRequest) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use stoa_domain::MessageRole;
+
     use super::*;
 
     #[test]
@@ -215,7 +229,7 @@ mod tests {
                     {"functionCall": {"name": "search", "args": {"q": 1}}, "thoughtSignature": "c2ln"},
                 ]},
                 {"role": "user", "parts": [
-                    {"functionResponse": {"name": "search", "response": {"result": "found"}}},
+                    {"functionResponse": {"name": "search", "response": {"output": "found"}}},
                 ]},
             ])
         );

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stoa_domain::MessageRole;
 
 use super::{Dialect, ToolWords};
-use crate::request::{ChatRequest, Message, Turn};
+use crate::request::{AnswerFormat, ChatRequest, Message, Turn};
 use crate::tools::{Tool, ToolCall, ToolChoice};
 
 #[derive(Serialize)]
@@ -66,10 +66,7 @@ struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     fn of(dialect: Dialect, request: &'a ChatRequest) -> Self {
-        let calls = request.messages.iter().flat_map(|turn| match turn {
-            Message::Called { calls, .. } => calls.as_slice(),
-            Message::Said(_) | Message::Returned(_) => &[],
-        });
+        let calls = request.messages.iter().flat_map(Message::calls);
         let is_mistrals =
             |id: &str| id.len() == 9 && id.chars().all(|it| it.is_ascii_alphanumeric());
         let ids: Vec<&str> = calls.map(|call| call.id.as_str()).collect();
@@ -106,9 +103,14 @@ impl<'a> Ids<'a> {
 /// The tools that are offered.
 pub(super) fn tools(tools: &[Tool]) -> Vec<Value> {
     let tool = |tool: &Tool| {
-        json!({"type": "function", "function": {
-            "name": tool.name, "description": tool.description, "parameters": tool.schema,
-        }})
+        let mut function = json!({"name": tool.name, "parameters": tool.schema});
+        if !tool.description.is_empty() {
+            function["description"] = tool.description.as_str().into();
+        }
+        if tool.strict {
+            function["strict"] = true.into();
+        }
+        json!({"type": "function", "function": function})
     };
     tools.iter().map(tool).collect()
 }
@@ -125,4 +127,23 @@ pub(super) fn tool_choice(dialect: Dialect, request: &ChatRequest) -> Option<Val
         ToolChoice::Required => json!("required"),
         ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
     })
+}
+
+/// What the answer is to be, where it is not plain text.
+pub(super) fn response_format(format: &AnswerFormat) -> Value {
+    match format {
+        AnswerFormat::JsonObject => json!({"type": "json_object"}),
+        AnswerFormat::JsonSchema {
+            name,
+            description,
+            schema,
+            strict,
+        } => {
+            let mut inner = json!({"name": name, "schema": schema, "strict": strict});
+            if let Some(description) = description {
+                inner["description"] = description.as_str().into();
+            }
+            json!({"type": "json_schema", "json_schema": inner})
+        }
+    }
 }

@@ -28,6 +28,10 @@ pub(crate) struct Dialect {
     pub(crate) addresses: Addresses,
     /// How tools are asked for.
     pub(crate) tools: ToolWords,
+    /// Whether `parallel_tool_calls` is known; OpenAI's first reasoning models refuse it.
+    pub(crate) knows_one_call: bool,
+    /// Whether the temperature may be said; OpenAI's reasoning models refuse any but their own.
+    pub(crate) knows_temperature: bool,
 }
 
 /// Whose addresses.
@@ -80,6 +84,19 @@ impl Dialect {
                 ..self
             });
         }
+        if self.knows_one_call && said.contains("parallel_tool_calls") {
+            return Some(Self {
+                knows_one_call: false,
+                ..self
+            });
+        }
+        // "Unsupported value: 'temperature' does not support 0.2 with this model."
+        if self.knows_temperature && said.contains("'temperature'") && is_unsupported(said) {
+            return Some(Self {
+                knows_temperature: false,
+                ..self
+            });
+        }
         let output_limit = match self.output_limit {
             OutputLimit::MaxTokens if said.contains("max_completion_tokens") => {
                 OutputLimit::MaxCompletionTokens
@@ -94,4 +111,10 @@ impl Dialect {
             ..self
         })
     }
+}
+
+/// Whether a field is refused for what the model is, and not for what stands in it.
+fn is_unsupported(said: &str) -> bool {
+    let said = said.to_lowercase();
+    said.contains("unsupported") || said.contains("not support")
 }

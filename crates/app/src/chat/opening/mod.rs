@@ -3,7 +3,7 @@
 
 mod draft;
 
-use stoa_ai::{AiError, AiErrorCode, AnswerStream, Turn, passages};
+use stoa_ai::{AiError, AiErrorCode, AnswerStream, Message, Tool, ToolChoice, passages};
 use stoa_client_db::messages::Known;
 use stoa_domain::{AnswerPolicy, ApiConfigurationId, Provider};
 
@@ -21,9 +21,9 @@ pub(crate) struct Inquiry {
     /// The question, as it is looked for.
     pub(crate) question: String,
     /// What was said before it, oldest first.
-    pub(crate) earlier: Vec<Turn>,
+    pub(crate) earlier: Vec<Message>,
     /// The question and what follows it, which every prompt has.
-    pub(crate) latest: Vec<Turn>,
+    pub(crate) latest: Vec<Message>,
     /// What is known of the conversation.
     pub(crate) known: Known,
     /// Whether there may be passages to look for.
@@ -32,6 +32,27 @@ pub(crate) struct Inquiry {
     pub(crate) context: String,
     /// How the answer is to be written, where that differs from the configuration.
     pub(crate) sampling: Sampling,
+    /// What the model may ask to be called.
+    pub(crate) offer: Offer,
+}
+
+/// What a model may ask to be called.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// The tools.
+    pub tools: Vec<Tool>,
+    /// Whether it may call them, or must.
+    pub choice: ToolChoice,
+    /// Whether it may ask for one call at a time only.
+    pub one_call: bool,
+}
+
+impl Inquiry {
+    /// Whether the answer may come from tools: from those on offer, or from those that were called.
+    fn has_tools(&self) -> bool {
+        let has_calls = |message: &Message| matches!(message, Message::Called { .. });
+        !self.offer.tools.is_empty() || self.latest.iter().any(has_calls)
+    }
 }
 
 /// How an answer is to be written; what is absent is the configuration's.
@@ -136,7 +157,7 @@ impl Opener<'_> {
             return Err(NotOpened::Nobody);
         }
         let only = self.contents.instructions.answer_policy == AnswerPolicy::DocumentsOnly;
-        if only && found.is_empty() && talk.is_none() {
+        if only && found.is_empty() && talk.is_none() && !self.inquiry.has_tools() {
             return Ok(self.nothing_found());
         }
         let mut last = NotOpened::Nobody;

@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use super::error::{not_saved, opening_failure, visitor_failure};
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
-use super::opening::{Inquiry, Opened, Opener, Origin, Sampling};
+use super::opening::{Inquiry, Offer, Opened, Opener, Origin, Sampling};
 use super::step::TextPart;
 use super::{HISTORY, replay, summary, turns};
 use crate::App;
@@ -106,6 +106,7 @@ impl Writer {
             has_passages: turn.has_passages,
             context: String::new(),
             sampling: Sampling::default(),
+            offer: Offer::default(),
         };
         Self {
             app: Arc::clone(app),
