@@ -1,8 +1,9 @@
 //! Answers that are not being written in this process: replayed from the row, or followed in it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use stoa_client_db::messages::{self, Message};
 use stoa_domain::{FinishReason, MessageState};
 
@@ -17,6 +18,9 @@ use crate::registry::Registered;
 
 /// How often the row of an answer that another process writes is read.
 const POLL: Duration = Duration::from_millis(400);
+/// How often whoever follows a row makes it final if its writer is gone: sooner than the sweep comes
+/// by, since somebody waits.
+const LOOK_FOR_WRITER: Duration = Duration::from_secs(2);
 /// An answer not saved for so long has lost its writer, which saves at least every two seconds.
 pub const STALE_AFTER: Duration = Duration::from_secs(20);
 
@@ -141,7 +145,12 @@ async fn follow_row(
     sources: ShownSources,
 ) {
     let shutdown = app.shutdown().clone();
+    let mut looked = Instant::now();
     loop {
+        if looked.elapsed() >= LOOK_FOR_WRITER {
+            close_if_deserted(&app, &registered, &live).await;
+            looked = Instant::now();
+        }
         match read_row(&app, &registered, &live, sources).await {
             Ok(true) => return,
             Ok(false) => {}
@@ -155,6 +164,30 @@ async fn follow_row(
         tokio::select! {
             () = tokio::time::sleep(POLL) => if nobody_waits { return },
             () = shutdown.cancelled() => return live.close(vec![Event::Error(restarting()), Event::Done]),
+        }
+    }
+}
+
+/// Makes the row final if nobody writes it any more. What fails here is left to the sweep, which also
+/// counts the answer.
+async fn close_if_deserted(app: &App, registered: &Registered, live: &LiveAnswer) {
+    let now = app.clock().now();
+    let stale = now - TimeDelta::from_std(STALE_AFTER).unwrap_or_default();
+    let closed = async {
+        let connection = app.checkout(registered).await?;
+        let closed = messages::interrupt_if_stale(&connection, live.message(), stale, now).await?;
+        Ok::<_, DatabaseError>(closed)
+    };
+    match closed.await {
+        Ok(true) => {
+            tracing::info!(instance = %registered.id(), message = %live.message(), "an answer without a writer was closed");
+        }
+        Ok(false) => {}
+        Err(error) => {
+            tracing::warn!(
+                code = error.code(),
+                "an answer without a writer could not be closed"
+            );
         }
     }
 }

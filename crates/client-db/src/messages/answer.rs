@@ -229,6 +229,30 @@ pub async fn interrupt_stale(
     })
 }
 
+/// Makes this answer final if it has been `streaming` without a save since `older_than`. False when it
+/// was not.
+pub async fn interrupt_if_stale(
+    connection: &ClientConnection,
+    answer: MessageId,
+    older_than: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool, ClientDbError> {
+    let changed = connection
+        .execute(
+            "UPDATE stoa.chat_messages
+             SET state = 'complete', finish_reason = 'interrupted', updated_at = $3,
+                 finished_at = $3
+             WHERE id = $1 AND state = 'streaming' AND updated_at < $2",
+            &[
+                (&answer.as_uuid(), Type::UUID),
+                (&older_than, Type::TIMESTAMPTZ),
+                (&now, Type::TIMESTAMPTZ),
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
 /// Answers with words in them that became final at or after `since`, oldest first, for
 /// reconciliation with metering.
 pub async fn finished_since(

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 pub use again::{Again, NewVersion, begin_again};
 pub use answer::{
-    FinishedAnswer, InterruptedAnswer, MeteredAnswer, finish, finished_since, interrupt_stale,
-    save_partial, set_sources,
+    FinishedAnswer, InterruptedAnswer, MeteredAnswer, finish, finished_since, interrupt_if_stale,
+    interrupt_stale, save_partial, set_sources,
 };
 pub use summary::{NewSummary, keep_summary, said_between};
 pub use turn::{HistoryMessage, Known, NewTurn, TurnStart, begin_turn};

@@ -30,7 +30,7 @@ async fn own_database() -> String {
 }
 
 /// The database that the platform made for an instance, as the superuser sees it.
-fn managed_database(client: &TestInstance) -> String {
+pub(crate) fn managed_database(client: &TestInstance) -> String {
     let mut url: url::Url = cluster_url().parse().unwrap();
     url.set_path(&format!("stoa_{}", client.id.replace('-', "")));
     url.into()

@@ -1,6 +1,5 @@
 //! Reading an answer's stream as a browser would.
 
-use futures_util::StreamExt as _;
 use reqwest::Response;
 use serde_json::Value;
 
@@ -39,22 +38,49 @@ impl StreamEvent {
     }
 }
 
+/// A stream's events, one by one as they come.
+pub struct Events {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// The events of an answer.
+    pub fn of(response: Response) -> Self {
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            response,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The next event, `None` after the last, and an error where the connection broke.
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>, reqwest::Error> {
+        loop {
+            while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                let block = std::str::from_utf8(&block).expect("UTF-8");
+                if let Some(event) = StreamEvent::parse(block) {
+                    return Ok(Some(event));
+                }
+            }
+            match self.response.chunk().await? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 /// Reads a stream to its end, or until `enough` says so; then the connection is dropped.
 pub async fn read_stream(
     response: Response,
     mut enough: impl FnMut(&[StreamEvent]) -> bool,
 ) -> Vec<StreamEvent> {
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut bytes = response.bytes_stream();
-    let (mut buffer, mut events) = (Vec::new(), Vec::new());
-    while let Some(chunk) = bytes.next().await {
-        buffer.extend_from_slice(&chunk.expect("a chunk"));
-        while let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
-            let block: Vec<u8> = buffer.drain(..end + 2).collect();
-            events.extend(StreamEvent::parse(
-                std::str::from_utf8(&block).expect("UTF-8"),
-            ));
-        }
+    let mut stream = Events::of(response);
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await.expect("a whole stream") {
+        events.push(event);
         if enough(&events) {
             break;
         }

@@ -7,7 +7,7 @@ mod server;
 
 use std::time::{Duration, Instant};
 
-pub use answer::{StreamEvent, read_stream};
+pub use answer::{Events, StreamEvent, read_stream};
 pub use browser::Browser;
 pub use instance::{TestInstance, model_at};
 pub use server::{Caller, Server, problem};

@@ -119,6 +119,15 @@ impl Caller {
         }
     }
 
+    /// The same people, calling another server.
+    pub fn at(&self, base: String) -> Self {
+        Self {
+            base,
+            platform_token: self.platform_token.clone(),
+            http: self.http.clone(),
+        }
+    }
+
     /// A request without any credential.
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))

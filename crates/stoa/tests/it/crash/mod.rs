@@ -1,4 +1,9 @@
-//! `kill -9` of the program in the middle of an answer: what was acknowledged is there, once.
+//! `kill -9` of the program: what was acknowledged is there, once.
+
+mod ledger;
+mod points;
+mod visitor;
+mod world;
 
 use std::time::{Duration, Instant};
 
