@@ -36,6 +36,7 @@ pub mod fuzzing;
 pub mod holdings;
 pub mod idempotency;
 pub mod live_configurations;
+pub mod mcp_servers;
 pub mod messages;
 pub mod moving;
 pub mod preflight;

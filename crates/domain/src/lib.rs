@@ -18,8 +18,8 @@ pub mod violation;
 pub use clock::Clock;
 pub use id::{
     ApiConfigurationId, ApiTokenId, AuditEntryId, ChunkId, DocumentId, EndUserId, InstanceAdminId,
-    InstanceId, JobId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId, ToolCallId,
-    ToolId, UserSessionId,
+    InstanceId, JobId, McpServerId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId,
+    ToolCallId, ToolId, UserSessionId,
 };
 pub use live_configuration::LiveConfiguration;
 pub use rag_instructions::RagInstructions;

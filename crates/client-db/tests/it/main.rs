@@ -11,6 +11,7 @@
 mod copy;
 mod hostile;
 mod knowledge;
+mod mcp_servers;
 mod migrations;
 mod moving;
 mod pgbouncer;
