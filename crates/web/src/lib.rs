@@ -17,6 +17,7 @@ mod openapi;
 mod pages;
 mod rag_instructions;
 mod sessions;
+mod tools;
 
 use std::sync::Arc;
 
@@ -121,6 +122,7 @@ fn all_routes() -> Routes {
         pages::add,
         rag_instructions::add,
         sessions::add,
+        tools::add,
     ];
     features.into_iter().fold(routes, |routes, add| add(routes))
 }

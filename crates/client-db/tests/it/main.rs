@@ -28,5 +28,6 @@ mod tls;
 mod tls_postgres;
 mod tls_real;
 mod tool_calls;
+mod tools;
 mod turns;
 mod versions;
