@@ -10,8 +10,8 @@ use stoa_client_db::tools::{self, NAME_TAKEN, StoredTool};
 use stoa_client_db::{ClientDbError, Page, PageRequest};
 use stoa_domain::seal::SealError;
 use stoa_domain::{ToolId, Violation};
+use stoa_tools::AddressRefused;
 use stoa_tools::headers::hint;
-use stoa_tools::http::AddressRefused;
 
 pub use draft::Changes;
 pub use stoa_tools::Outcome;
