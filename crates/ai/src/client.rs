@@ -129,6 +129,10 @@ impl Ai {
         &self.limits
     }
 
+    pub(crate) fn breakers(&self) -> &Arc<Breakers> {
+        &self.breakers
+    }
+
     /// Sends what `encode` makes, and again in another way where the first says that it must be.
     pub(crate) async fn call(
         &self,

@@ -45,7 +45,7 @@ struct Google {
 impl Extra {
     pub(super) fn of(call: &ToolCall) -> Option<Self> {
         let google = |thought_signature| Google { thought_signature };
-        let signature = call.signature.clone();
+        let signature = call.thought_signature().map(str::to_owned);
         signature.map(|it| Self { google: google(it) })
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use stoa_domain::Provider;
 use url::Url;
 
+use super::Dialect;
 use crate::error::{AiError, AiErrorCode};
 use crate::prices;
 use crate::provider::join;
@@ -21,8 +22,9 @@ use crate::wire::sides::{self, Side, Speech, Words};
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// Anthropic insists on a bound. Where nobody set one, it is the model's own as far as this, which
-/// is a long answer for a chat and what a runaway one may cost.
-const USUAL_OUTPUT_TOKENS: u32 = 8_192;
+/// is a long answer for a chat, with what the newer models think before it, and what a runaway one
+/// may cost.
+const USUAL_OUTPUT_TOKENS: u32 = 16_384;
 
 /// What the oldest models write at most, for those that are not known.
 const CAUTIOUS_OUTPUT_TOKENS: u32 = 4_096;
@@ -57,6 +59,7 @@ struct Entry {
 
 /// The request for an answer.
 pub(crate) fn chat_call(
+    dialect: Dialect,
     base: &Url,
     endpoint: &Endpoint,
     request: &ChatRequest,
@@ -70,7 +73,10 @@ pub(crate) fn chat_call(
         system: &request.system,
         messages: messages(&request.messages),
         // Elsewhere the scale goes to 2.
-        temperature: request.temperature.map(|it| it.min(1.0)),
+        temperature: request
+            .temperature
+            .filter(|_| !dialect.without_temperature)
+            .map(|it| it.min(1.0)),
         tools: tools(request),
         tool_choice: tool_choice(request),
         output_config: output_config(request)?,

@@ -16,7 +16,12 @@ pub(super) struct Entry<'a> {
     tool_calls: Vec<Called<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
 }
+
+/// Stands for thoughts that nobody has any more; an empty text is refused.
+const NO_THOUGHTS: &str = " ";
 
 #[derive(Serialize)]
 struct Called<'a> {
@@ -38,6 +43,7 @@ pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>
         content,
         tool_calls: Vec::new(),
         tool_call_id: None,
+        reasoning_content: (role == "assistant" && dialect.wants_thoughts).then_some(NO_THOUGHTS),
     };
     let ids = Ids::of(dialect, request);
     let system = (!request.system.is_empty()).then(|| plain("system", request.system.as_str()));
@@ -48,7 +54,7 @@ pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>
         },
         Message::Called { content, calls } => Entry {
             tool_calls: calls.iter().map(|call| ids.called(call)).collect(),
-            ..plain("assistant", content)
+            ..thinking(plain("assistant", content), calls)
         },
         Message::Returned(result) => Entry {
             tool_call_id: Some(ids.written(&result.call_id)),
@@ -56,6 +62,15 @@ pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>
         },
     });
     system.into_iter().chain(turns).collect()
+}
+
+/// A message with what the model thought before its calls, where it wants to see that.
+fn thinking<'a>(entry: Entry<'a>, calls: &'a [ToolCall]) -> Entry<'a> {
+    let thoughts = calls.iter().find_map(ToolCall::thoughts);
+    Entry {
+        reasoning_content: entry.reasoning_content.map(|none| thoughts.unwrap_or(none)),
+        ..entry
+    }
 }
 
 /// How the ids of calls are written.

@@ -15,6 +15,7 @@ pub(crate) use self::embeddings::{decode_embeddings, embeddings_call};
 pub(crate) use self::models::{decode_models, models_call};
 pub(crate) use self::request::chat_call;
 use crate::error::{AiError, AiErrorCode};
+use crate::wire::failures;
 use crate::wire::head::KeyHeader;
 
 /// In what those who speak this format differ.
@@ -32,6 +33,9 @@ pub(crate) struct Dialect {
     pub(crate) knows_one_call: bool,
     /// Whether the temperature may be said; OpenAI's reasoning models refuse any but their own.
     pub(crate) knows_temperature: bool,
+    /// Whether a model wants to see again what it thought before its calls; DeepSeek's refuse a
+    /// conversation that is without.
+    pub(crate) wants_thoughts: bool,
 }
 
 /// Whose addresses.
@@ -90,10 +94,19 @@ impl Dialect {
                 ..self
             });
         }
-        // "Unsupported value: 'temperature' does not support 0.2 with this model."
-        if self.knows_temperature && said.contains("'temperature'") && is_unsupported(said) {
+        if self.knows_temperature && failures::refuses_temperature(said) {
             return Some(Self {
                 knows_temperature: false,
+                ..self
+            });
+        }
+        // "The reasoning_content in the thinking mode must be passed back to the API."
+        if !self.wants_thoughts
+            && said.contains("reasoning_content")
+            && said.contains("passed back")
+        {
+            return Some(Self {
+                wants_thoughts: true,
                 ..self
             });
         }
@@ -111,10 +124,4 @@ impl Dialect {
             ..self
         })
     }
-}
-
-/// Whether a field is refused for what the model is, and not for what stands in it.
-fn is_unsupported(said: &str) -> bool {
-    let said = said.to_lowercase();
-    said.contains("unsupported") || said.contains("not support")
 }
