@@ -26,6 +26,7 @@ mod wire;
 
 pub mod access_log;
 pub mod api_configurations;
+pub mod budgets;
 pub mod chunks;
 pub mod documents;
 pub mod end_users;
@@ -36,7 +37,6 @@ pub mod fuzzing;
 pub mod holdings;
 pub mod idempotency;
 pub mod live_configurations;
-pub mod mcp_servers;
 pub mod messages;
 pub mod moving;
 pub mod preflight;

@@ -4,6 +4,7 @@
 //! handler extracts, makes one use-case call and answers.
 
 mod api_configurations;
+mod budgets;
 mod chat;
 mod database;
 mod documents;
@@ -17,7 +18,6 @@ mod openapi;
 mod pages;
 mod rag_instructions;
 mod sessions;
-mod tools;
 
 use std::sync::Arc;
 
@@ -112,6 +112,7 @@ fn all_routes() -> Routes {
     });
     let features = [
         api_configurations::add,
+        budgets::add,
         chat::add,
         database::add,
         documents::add,
@@ -122,7 +123,6 @@ fn all_routes() -> Routes {
         pages::add,
         rag_instructions::add,
         sessions::add,
-        tools::add,
     ];
     features.into_iter().fold(routes, |routes, add| add(routes))
 }

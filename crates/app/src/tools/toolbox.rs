@@ -2,10 +2,10 @@
 //! Loaded with what else an instance's database says of how it answers.
 
 use serde_json::{Map, Value};
-use stoa_client_db::tools::{self, StoredTool, ToolSettings};
+use stoa_client_db::tools::{self, StoredTool};
 use stoa_client_db::{ClientConnection, ClientDbError};
 use stoa_domain::seal::DataKey;
-use stoa_domain::{InstanceId, ToolEffect, Violation};
+use stoa_domain::{InstanceId, ToolEffect};
 use stoa_tools::Outcome;
 use stoa_tools::http::{Description, HttpTool};
 use uuid::Uuid;
@@ -81,7 +81,6 @@ impl Toolbox {
                 name: tool.name.clone(),
                 description: tool.description.clone(),
                 schema: tool.schema.clone(),
-                strict: false,
             })
             .collect()
     }
@@ -111,7 +110,16 @@ impl BoxedTool {
                 tracing::error!(%instance, tool = %id, %error, "a tool's address does not open");
             })
             .ok()?;
-        let tool = described(&settings, endpoint);
+        let tool = HttpTool::parse(Description {
+            name: settings.name.clone(),
+            description: settings.description.clone(),
+            method: settings.method,
+            effect: settings.effect,
+            url: endpoint.url,
+            headers: endpoint.headers,
+            parameters: settings.parameters,
+            timeout_ms: settings.timeout_ms,
+        });
         let Ok(tool) = tool else {
             tracing::error!(%instance, tool = %id, "a tool is not stored as it was saved");
             return None;
@@ -120,7 +128,7 @@ impl BoxedTool {
             name: settings.name,
             description: settings.description,
             schema: tool.schema().clone(),
-            effect: tool.effect(),
+            effect: settings.effect,
             host: tool.host().to_owned(),
             kind: Kind::Http(tool),
         })
@@ -154,21 +162,4 @@ impl BoxedTool {
             }
         }
     }
-}
-
-/// The tool that stored settings describe, examined anew: what a client's database says is data.
-pub(super) fn described(
-    settings: &ToolSettings,
-    endpoint: Endpoint,
-) -> Result<HttpTool, Vec<Violation>> {
-    HttpTool::parse(Description {
-        name: settings.name.clone(),
-        description: settings.description.clone(),
-        method: settings.method,
-        effect: settings.effect,
-        url: endpoint.url,
-        headers: endpoint.headers,
-        parameters: settings.parameters.clone(),
-        timeout_ms: settings.timeout_ms,
-    })
 }

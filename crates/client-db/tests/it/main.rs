@@ -11,7 +11,6 @@
 mod copy;
 mod hostile;
 mod knowledge;
-mod mcp_servers;
 mod migrations;
 mod moving;
 mod pgbouncer;
@@ -28,6 +27,5 @@ mod tls;
 mod tls_postgres;
 mod tls_real;
 mod tool_calls;
-mod tools;
 mod turns;
 mod versions;

@@ -14,7 +14,6 @@ mod listing;
 mod message;
 mod opening;
 mod parameters;
-mod reading;
 mod results;
 mod session;
 

@@ -10,7 +10,6 @@ mod models;
 mod once;
 mod rag_instructions;
 mod sessions;
-mod tools;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret as _;

@@ -3,7 +3,6 @@
 
 mod completions;
 mod failures;
-mod tools;
 mod vectors;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
