@@ -68,6 +68,43 @@ assert.match(final.choices[0].message.content, /^You asked: How many days/);
 const plain = await client.chat.completions.create({ model: "good", messages, temperature: 0.2, max_tokens: 50, stop: "days" });
 assert.equal(plain.choices[0].message.content, "You asked: How many ");
 
+// Tools: the model's calls come back, whole and streamed alike, and are answered.
+const tool = (name) => ({ type: "function", function: { name, parameters: { type: "object", properties: {} } } });
+const tools = [tool("find_order"), tool("find_shop")];
+const asked = await client.chat.completions.create({ model: "calling", messages, tools, tool_choice: "required" });
+assert.equal(asked.choices[0].finish_reason, "tool_calls");
+const calls = asked.choices[0].message.tool_calls;
+assert.deepEqual(calls.map((call) => call.function.name), ["find_order", "find_shop"]);
+assert.equal(JSON.parse(calls[0].function.arguments).query, messages[0].content);
+const calling = client.chat.completions.stream({ model: "calling", messages, tools });
+let deltas = 0;
+calling.on("tool_calls.function.arguments.delta", () => { deltas += 1; });
+const called = (await calling.finalChatCompletion()).choices[0];
+assert.equal(called.finish_reason, "tool_calls");
+assert.ok(deltas > 2);
+assert.deepEqual(called.message.tool_calls.map(({ id, function: { arguments: it } }) => [id, it]),
+  calls.map(({ id, function: { arguments: it } }) => [id, it]));
+const results = calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: `${call.function.name} is closed` }));
+const goingOn = [...messages, asked.choices[0].message, ...results];
+for (const model of ["calling", "stoa"]) {
+  const answer = await client.chat.completions.create({ model, messages: goingOn, tools });
+  assert.match(answer.choices[0].message.content, /^The tool said: find_shop is closed/);
+}
+const one = await client.chat.completions.create({ model: "calling", messages, tools, parallel_tool_calls: false });
+assert.equal(one.choices[0].message.tool_calls.length, 1);
+const lost = await refused(OpenAI.BadRequestError, { model: "stoa", messages: [...messages, results[0]] });
+assert.equal(lost.param, "messages[1].tool_call_id");
+// The library's own loop over tools, which runs them and asks again.
+const runner = client.chat.completions.runTools({
+  model: "calling",
+  messages,
+  tools: ["find_order", "find_shop"].map((name) => ({
+    type: "function",
+    function: { ...tool(name).function, parse: JSON.parse, function: ({ number }) => `${name} gave ${number}` },
+  })),
+});
+assert.match(await runner.finalContent(), /^The tool said: find_shop gave 1/);
+
 // Failures are the library's own kinds.
 assert.equal((await refused(OpenAI.NotFoundError, { model: "gpt-9", messages })).code, "model_not_found");
 assert.equal((await refused(OpenAI.BadRequestError, { model: "stoa", messages: [] })).param, "messages");

@@ -6,10 +6,22 @@ import urllib.request
 
 import openai
 from openai import OpenAI
+from pydantic import BaseModel
 
 BASE_URL, KEY, FAKE = (os.environ[name] for name in ("STOA_BASE_URL", "STOA_KEY", "FAKE_URL"))
 client = OpenAI(base_url=BASE_URL, api_key=KEY)
 QUESTION = [{"role": "user", "content": "How many days do I have to return unused items?"}]
+
+
+class FindOrder(BaseModel):
+    """What the tool is given."""
+
+    query: str
+
+
+def asked_message(calls):
+    """The assistant's message with these calls, as a program would send it back."""
+    return {"role": "assistant", "content": None, "tool_calls": [call.model_dump() for call in calls]}
 
 
 def refused(kind, **arguments):
@@ -68,6 +80,37 @@ plain = client.chat.completions.create(
     model="good", messages=QUESTION, temperature=0.2, max_completion_tokens=50, stop=["days"]
 )
 assert plain.choices[0].message.content == "You asked: How many ", plain
+
+# Tools: the model's calls come back, whole and streamed alike, and are answered.
+TOOLS = [
+    openai.pydantic_function_tool(FindOrder, name="find_order", description="Finds an order."),
+    {"type": "function", "function": {"name": "find_shop", "parameters": {"type": "object", "properties": {}}}},
+]
+for model in ("calling", "stoa"):
+    asked = client.chat.completions.create(model=model, messages=QUESTION, tools=TOOLS, tool_choice="required")
+    if model == "calling":
+        calls = asked.choices[0].message.tool_calls
+        assert asked.choices[0].finish_reason == "tool_calls", asked
+        assert [call.function.name for call in calls] == ["find_order", "find_shop"], calls
+        assert json.loads(calls[0].function.arguments)["query"] == QUESTION[0]["content"], calls
+    else:
+        assert not asked.choices[0].message.tool_calls, "the first model of this instance calls nothing"
+with client.chat.completions.stream(model="calling", messages=QUESTION, tools=TOOLS[1:]) as helper:
+    kinds = {event.type for event in helper}
+    final = helper.get_final_completion().choices[0]
+assert {"tool_calls.function.arguments.delta", "tool_calls.function.arguments.done"} <= kinds, kinds
+assert final.finish_reason == "tool_calls" and final.message.tool_calls[1].id == calls[1].id, final
+results = [{"role": "tool", "tool_call_id": call.id, "content": f"{call.function.name} is closed"} for call in calls]
+for model in ("calling", "stoa"):
+    going_on = QUESTION + [asked_message(calls)] + results
+    answer = client.chat.completions.create(model=model, messages=going_on, tools=TOOLS, parallel_tool_calls=False)
+    assert answer.choices[0].message.content.startswith("The tool said: find_shop is closed"), answer
+one = client.chat.completions.create(model="calling", messages=QUESTION, tools=TOOLS, parallel_tool_calls=False)
+assert len(one.choices[0].message.tool_calls) == 1, one
+lost = refused(openai.BadRequestError, model="stoa", messages=QUESTION + results[:1])
+assert lost.param == "messages[1].tool_call_id", lost
+days = client.chat.completions.create(model="good", messages=QUESTION, response_format={"type": "json_object"})
+assert days.choices[0].message.content
 
 # Failures are the library's own kinds.
 assert refused(openai.NotFoundError, model="gpt-9", messages=QUESTION).code == "model_not_found"

@@ -49,6 +49,7 @@ if (!tested.ok) throw new Error(`the model does not work: ${JSON.stringify(teste
 // Refused twice for each library: once to see the failure, once to see it try again.
 await addModel("limited-python", "python-fake:error=429,retry_after=1,times=2", 10);
 await addModel("limited-node", "node-fake:error=429,retry_after=1,times=2", 11);
+await addModel("calling", "calling-fake:calls=2", 13);
 await addModel("breaking", "breaking-fake:tokens=30,error_after=3", 12);
 
 const text = "You may return items within 60 days of delivery if they are unused.";

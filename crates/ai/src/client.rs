@@ -16,7 +16,7 @@ use crate::transport::{self, Incoming};
 use crate::wire::{Call, Wire};
 
 /// How often a request is put in another way because the server refused one of its fields.
-const MOST_AMENDMENTS: usize = 2;
+const MOST_AMENDMENTS: usize = 4;
 
 /// Speaks to providers. Cheap to clone; holds no keys and nothing of any client.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Ai {
             return Err(AiError::protocol("the reply is a web page"));
         }
         let limits = Arc::clone(&self.limits);
-        let (key, first_call) = (endpoint.api_key.clone(), request.earlier_calls());
+        let (key, first_call) = (endpoint.api_key.clone(), request.next_call());
         let incoming = Incoming::new(reply, limits, key, started, first_call);
         AnswerStream::begin(incoming).await
     }
@@ -127,6 +127,10 @@ impl Ai {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn breakers(&self) -> &Arc<Breakers> {
+        &self.breakers
     }
 
     /// Sends what `encode` makes, and again in another way where the first says that it must be.
@@ -179,6 +183,6 @@ impl Ai {
         let parts = wire
             .decode_whole(body)
             .map_err(|error| error.without_key(endpoint.api_key.as_ref()))?;
-        Completion::of(parts, &self.limits, request.earlier_calls())
+        Completion::of(parts, &self.limits, request.next_call())
     }
 }

@@ -17,7 +17,8 @@ const BATCH_BYTES: usize = 128 << 10;
 
 impl Ai {
     /// The vectors of `texts`, in their order and all of one length. Each batch has
-    /// [`crate::Limits::single_reply`] of time.
+    /// [`crate::Limits::single_reply`] of time. What has failed again and again is not asked for a
+    /// while, as with [`Ai::stream`]: a question is then looked for by its words, and at once.
     ///
     /// # Errors
     ///
@@ -34,11 +35,24 @@ impl Ai {
         if !profile.embeddings {
             return Err(unsupported());
         }
+        let permit = self.breakers().enter(endpoint, model, Instant::now())?;
+        let embedded = self.embed_batches(endpoint, &profile, model, texts).await;
+        permit.settle(embedded.as_ref().err(), Instant::now());
+        checked(embedded?)
+    }
+
+    async fn embed_batches(
+        &self,
+        endpoint: &Endpoint,
+        profile: &Profile,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, AiError> {
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in batches(texts) {
             let deadline = Instant::now() + self.limits().single_reply;
             let reply = self
-                .call(endpoint, &profile, deadline, |wire, base| {
+                .call(endpoint, profile, deadline, |wire, base| {
                     wire.embeddings_call(base, endpoint, model, batch)
                 })
                 .await?;
@@ -46,7 +60,7 @@ impl Ai {
             let body = transport::read_whole(reply.response, most, deadline).await?;
             vectors.extend(reply.wire.embeddings(&body, batch.len())?);
         }
-        checked(vectors)
+        Ok(vectors)
     }
 }
 

@@ -41,5 +41,5 @@ pub use error::{AiError, AiErrorCode};
 pub use limits::Limits;
 pub use models::{ModelEntry, ModelKind};
 pub use provider::default_base_url;
-pub use request::{ChatRequest, Endpoint, Message, Turn};
+pub use request::{AnswerFormat, ChatRequest, Endpoint, Message, Turn};
 pub use tools::{Tool, ToolCall, ToolChoice, ToolResult};

@@ -46,6 +46,7 @@ pub struct ModelFacts {
 #[derive(Deserialize)]
 struct Table {
     as_of: String,
+    source: String,
     currency: String,
     rows: Vec<Row>,
 }
@@ -75,6 +76,13 @@ static ROWS: LazyLock<Vec<Known>> = LazyLock::new(|| rows().unwrap_or_default())
 pub fn table_date_and_currency() -> Option<(String, String)> {
     let table: Table = serde_json::from_str(TABLE).ok()?;
     Some((table.as_of, table.currency))
+}
+
+/// Where the table's prices are from.
+#[must_use]
+pub fn table_source() -> Option<String> {
+    let table: Table = serde_json::from_str(TABLE).ok()?;
+    Some(table.source)
 }
 
 /// What is known of `model`, by the name that the provider gives it.
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn the_table_reads_and_names_each_model_once() {
         let rows = rows().unwrap();
-        assert!(rows.len() > 40);
+        assert!(rows.len() > 100);
         let mut names: Vec<_> = rows.iter().map(|(of, name, _)| (*of, name)).collect();
         names.sort_unstable();
         names.dedup();
@@ -200,6 +208,7 @@ mod tests {
         }
         let (date, currency) = table_date_and_currency().unwrap();
         assert_eq!((date.len(), currency.as_str()), (10, "USD"));
+        assert!(table_source().unwrap().contains("litellm"));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use url::Url;
 
 use crate::error::{AiError, AiErrorCode};
 use crate::request::Endpoint;
-use crate::wire::Wire;
 use crate::wire::openai_chat::{Addresses, Dialect, OutputLimit, ToolWords};
+use crate::wire::{Wire, anthropic};
 
 /// What is known of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,9 @@ const COMMON: Dialect = Dialect {
     asks_for_usage: true,
     addresses: Addresses::Openai,
     tools: ToolWords::Openai,
+    knows_one_call: true,
+    knows_temperature: true,
+    wants_thoughts: false,
 };
 
 /// The profile of `provider`; `None` for the one that is no network call.
@@ -62,9 +65,31 @@ pub(crate) fn profile(provider: Provider) -> Option<Profile> {
             true,
         ),
         Provider::Openrouter => row(Some("https://openrouter.ai/api/v1"), COMMON, true),
-        Provider::Groq => row(Some("https://api.groq.com/openai/v1"), COMMON, false),
-        Provider::Deepseek => row(Some("https://api.deepseek.com"), COMMON, false),
-        Provider::Xai => row(Some("https://api.x.ai/v1"), COMMON, false),
+        // Both call the older name deprecated.
+        Provider::Groq => row(
+            Some("https://api.groq.com/openai/v1"),
+            Dialect {
+                output_limit: OutputLimit::MaxCompletionTokens,
+                ..COMMON
+            },
+            true,
+        ),
+        Provider::Xai => row(
+            Some("https://api.x.ai/v1"),
+            Dialect {
+                output_limit: OutputLimit::MaxCompletionTokens,
+                ..COMMON
+            },
+            false,
+        ),
+        Provider::Deepseek => row(
+            Some("https://api.deepseek.com"),
+            Dialect {
+                wants_thoughts: true,
+                ..COMMON
+            },
+            false,
+        ),
         // Every resource has an address of its own.
         Provider::AzureOpenai => row(
             None,
@@ -77,7 +102,7 @@ pub(crate) fn profile(provider: Provider) -> Option<Profile> {
         ),
         Provider::Anthropic => Some(Profile {
             base_url: Some("https://api.anthropic.com/v1"),
-            wire: Wire::Anthropic,
+            wire: Wire::Anthropic(anthropic::Dialect::default()),
             embeddings: false,
         }),
         Provider::Gemini => Some(Profile {

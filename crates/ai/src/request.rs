@@ -1,6 +1,7 @@
 //! What is asked of a provider, and where.
 
 use secrecy::SecretString;
+use serde_json::Value;
 use stoa_domain::{MessageRole, Provider};
 use url::Url;
 
@@ -24,17 +25,50 @@ pub struct ChatRequest {
     pub tools: Vec<Tool>,
     /// Whether it may, or must. Counts only where there are tools.
     pub tool_choice: ToolChoice,
+    /// Whether it may ask for one call at most. Where the provider cannot be told so, or does not
+    /// heed it, there may be several all the same.
+    pub one_call: bool,
+    /// What the answer is to be, where that is not words for people.
+    pub format: Option<AnswerFormat>,
 }
 
+/// What an answer is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnswerFormat {
+    /// A JSON object, whichever.
+    JsonObject,
+    /// JSON by a schema.
+    JsonSchema {
+        /// Its name: letters, digits, `_` and `-`, at most 64.
+        name: String,
+        /// What it is for.
+        description: Option<String>,
+        /// The schema.
+        schema: Value,
+        /// Whether the provider is to hold the model to it, where it can leave that open.
+        strict: bool,
+    },
+}
+
+/// What ids that are made up begin with, before a number.
+pub(crate) const MADE_UP_ID: &str = "call_";
+
 impl ChatRequest {
-    /// How many tool calls the conversation has: ids that are made up count on from there.
-    pub(crate) fn earlier_calls(&self) -> usize {
-        let calls = self.messages.iter().map(|it| match it {
-            Message::Called { calls, .. } => calls.len(),
-            Message::Said(_) | Message::Returned(_) => 0,
-        });
-        calls.sum()
+    /// The first number for ids that are made up. They count on from the calls that the
+    /// conversation has, and from the numbers of those, since its beginning may be left out.
+    pub(crate) fn next_call(&self) -> usize {
+        let calls = || self.messages.iter().flat_map(Message::calls);
+        let number = |call: &ToolCall| made_up_number(&call.id);
+        let after_last = calls().filter_map(number).max().map_or(0, |it| it + 1);
+        after_last.max(calls().count())
     }
+}
+
+/// The number of an id that was made up.
+pub(crate) fn made_up_number(id: &str) -> Option<usize> {
+    let digits = id.strip_prefix(MADE_UP_ID)?;
+    let is_number = digits.len() <= 9 && digits.bytes().all(|it| it.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
 }
 
 /// One message of the conversation.
@@ -63,6 +97,14 @@ pub struct Turn {
 }
 
 impl Message {
+    /// The calls that it asks for.
+    pub(crate) fn calls(&self) -> &[ToolCall] {
+        match self {
+            Self::Called { calls, .. } => calls,
+            Self::Said(_) | Self::Returned(_) => &[],
+        }
+    }
+
     /// Somebody said something.
     #[must_use]
     pub fn said(role: MessageRole, content: impl Into<String>) -> Self {
@@ -96,4 +138,38 @@ pub struct Endpoint {
     pub base_url: Option<Url>,
     /// The API key; local servers need none.
     pub api_key: Option<SecretString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_are_made_up_count_on_though_the_beginning_is_left_out() {
+        let called = |ids: &[&str]| Message::Called {
+            content: String::new(),
+            calls: ids
+                .iter()
+                .map(|id| ToolCall {
+                    id: (*id).to_owned(),
+                    name: "search".to_owned(),
+                    arguments: String::new(),
+                    signature: None,
+                })
+                .collect(),
+        };
+        for (ids, next) in [
+            (&[][..], 0),
+            (&["a", "b"], 2),
+            (&["call_0", "call_1"], 2),
+            (&["call_7"], 8),
+            (&["call_x", "call_99999999999999999999", "call_"], 3),
+        ] {
+            let request = ChatRequest {
+                messages: vec![called(ids)],
+                ..ChatRequest::default()
+            };
+            assert_eq!(request.next_call(), next, "{ids:?}");
+        }
+    }
 }

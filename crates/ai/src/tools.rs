@@ -21,7 +21,7 @@
 use serde_json::{Map, Value};
 
 /// A tool that is offered to a model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
     /// Letters, digits, `_` and `-`, at most 64: what every provider takes.
     pub name: String,
@@ -29,6 +29,9 @@ pub struct Tool {
     pub description: String,
     /// The JSON schema of its arguments, which are an object.
     pub schema: Value,
+    /// Whether the provider is to hold the model to the schema. Those that can take fewer schemas
+    /// then, and say so; those that cannot are not asked to.
+    pub strict: bool,
 }
 
 /// Whether the model may call tools, or must.
@@ -55,9 +58,30 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them, bounded, and perhaps no JSON at all.
     pub arguments: String,
-    /// What the provider wants to see again with this call: Gemini's thought signature. Means
-    /// nothing to anybody else.
+    /// What the provider wants to see again with this call, and means nothing to anybody else:
+    /// Gemini's thought signature, or what a model of DeepSeek's thought before it.
     pub signature: Option<String>,
+}
+
+/// What a signature begins with that is thoughts; one of Gemini's is base64 and has no colon.
+const THOUGHTS: &str = "thoughts:";
+
+impl ToolCall {
+    /// Gemini's signature.
+    #[must_use]
+    pub fn thought_signature(&self) -> Option<&str> {
+        let signature = self.signature.as_deref();
+        signature.filter(|it| !it.starts_with(THOUGHTS))
+    }
+
+    /// What the model thought before the call.
+    pub(crate) fn thoughts(&self) -> Option<&str> {
+        self.signature.as_deref()?.strip_prefix(THOUGHTS)
+    }
+
+    pub(crate) fn signature_of(thoughts: &str) -> Option<String> {
+        (!thoughts.is_empty()).then(|| format!("{THOUGHTS}{thoughts}"))
+    }
 }
 
 /// The arguments of a call are no JSON object.

@@ -27,8 +27,12 @@ CREATE TABLE stoa.mcp_servers (
     sealed bytea NOT NULL,
     -- Which of its tools may be called, and whether each changes something.
     allowed jsonb NOT NULL DEFAULT '[]',
-    -- What it offered when it was last asked.
+    -- The version of the protocol that it was found to speak.
+    version text,
+    -- What it offered when it last answered, and what of that is not of use.
     listed jsonb NOT NULL DEFAULT '[]',
+    left_out jsonb NOT NULL DEFAULT '[]',
+    -- When it was last asked, and the code of why it did not answer then.
     listed_at timestamptz,
     list_error text,
     created_at timestamptz NOT NULL,

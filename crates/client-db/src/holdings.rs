@@ -7,14 +7,12 @@ use crate::{
     connection::ClientConnection,
     error::ClientDbError,
     row::{column, one},
+    versioned::Versioned,
 };
 
-/// Whether the database holds anything that somebody put there: conversations, people, documents,
-/// settings or providers. An instance whose database holds nothing can move without losing it.
-pub async fn holds_anything(connection: &ClientConnection) -> Result<bool, ClientDbError> {
-    let rows = connection
-        .query(
-            "SELECT EXISTS (SELECT FROM stoa.chat_sessions)
+/// The tables that came with tools and budgets are asked where they are.
+const ANYTHING: Versioned = Versioned {
+    before: "SELECT EXISTS (SELECT FROM stoa.chat_sessions)
                  OR EXISTS (SELECT FROM stoa.client_users)
                  OR EXISTS (SELECT FROM stoa.documents)
                  OR EXISTS (SELECT FROM stoa.live_configurations)
@@ -22,9 +20,26 @@ pub async fn holds_anything(connection: &ClientConnection) -> Result<bool, Clien
                  OR EXISTS (SELECT FROM stoa.api_configurations)
                  OR EXISTS (SELECT FROM stoa.webhooks)
                  OR EXISTS (SELECT FROM stoa.api_keys) AS anything",
-            &[],
-        )
-        .await?;
+    since: (
+        3,
+        "SELECT EXISTS (SELECT FROM stoa.chat_sessions)
+                 OR EXISTS (SELECT FROM stoa.client_users)
+                 OR EXISTS (SELECT FROM stoa.documents)
+                 OR EXISTS (SELECT FROM stoa.live_configurations)
+                 OR EXISTS (SELECT FROM stoa.rag_instructions)
+                 OR EXISTS (SELECT FROM stoa.api_configurations)
+                 OR EXISTS (SELECT FROM stoa.webhooks)
+                 OR EXISTS (SELECT FROM stoa.api_keys)
+                 OR EXISTS (SELECT FROM stoa.tools)
+                 OR EXISTS (SELECT FROM stoa.mcp_servers)
+                 OR EXISTS (SELECT FROM stoa.budgets) AS anything",
+    ),
+};
+
+/// Whether the database holds anything that somebody put there: conversations, people, documents,
+/// settings, providers, tools or budgets. An instance whose database holds nothing can move without losing it.
+pub async fn holds_anything(connection: &ClientConnection) -> Result<bool, ClientDbError> {
+    let rows = connection.query(ANYTHING.on(connection), &[]).await?;
     one(&rows, |row| column(row, "anything"))?.ok_or(ClientDbError::Unreadable { what: "holdings" })
 }
 

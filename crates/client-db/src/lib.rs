@@ -26,7 +26,6 @@ mod wire;
 
 pub mod access_log;
 pub mod api_configurations;
-pub mod budgets;
 pub mod chunks;
 pub mod documents;
 pub mod end_users;
@@ -37,6 +36,7 @@ pub mod fuzzing;
 pub mod holdings;
 pub mod idempotency;
 pub mod live_configurations;
+pub mod mcp_servers;
 pub mod messages;
 pub mod moving;
 pub mod preflight;

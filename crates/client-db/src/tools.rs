@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use crate::{
     connection::ClientConnection,
     error::ClientDbError,
+    page::{Cursor, Page, PageRequest},
     row::{all, column, one, word},
 };
 
@@ -68,6 +69,32 @@ pub async fn list(connection: &ClientConnection) -> Result<Vec<StoredTool>, Clie
         )
         .await?;
     all(&rows, read)
+}
+
+/// A page of them, newest first.
+pub async fn page(
+    connection: &ClientConnection,
+    request: &PageRequest,
+) -> Result<Page<StoredTool>, ClientDbError> {
+    if connection.schema_version() < TOOLS_SINCE {
+        return Ok(request.page(Vec::new(), place));
+    }
+    let rows = connection
+        .query(
+            "SELECT id, name, description, parameters, method, writes, timeout_ms, enabled, sealed,
+                    created_at, updated_at
+             FROM stoa.tools
+             WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
+             ORDER BY created_at DESC, id DESC
+             LIMIT $3",
+            &[
+                (&request.after_time(), Type::TIMESTAMPTZ),
+                (&request.after_id(), Type::UUID),
+                (&request.rows_to_read(), Type::INT8),
+            ],
+        )
+        .await?;
+    Ok(request.page(all(&rows, read)?, place))
 }
 
 /// The one with this id.
@@ -183,6 +210,13 @@ pub async fn delete(connection: &ClientConnection, id: ToolId) -> Result<bool, C
     Ok(changed == 1)
 }
 
+fn place(tool: &StoredTool) -> Cursor {
+    Cursor {
+        at: tool.created_at,
+        id: tool.id.as_uuid(),
+    }
+}
+
 fn read(row: &Row) -> Result<StoredTool, ClientDbError> {
     let writes: bool = column(row, "writes")?;
     Ok(StoredTool {
@@ -205,3 +239,7 @@ fn read(row: &Row) -> Result<StoredTool, ClientDbError> {
         updated_at: column(row, "updated_at")?,
     })
 }
+
+#[cfg(test)]
+#[path = "tools_behind_tests.rs"]
+mod behind_tests;

@@ -96,6 +96,8 @@ ids! {
     DocumentId
     /// A passage of a document.
     ChunkId
+    /// An MCP server whose tools the client gives its bot.
+    McpServerId
     /// A tool that the client described.
     ToolId
 }

@@ -9,19 +9,17 @@ mod random;
 mod text;
 mod words;
 
-pub mod budgets;
 pub mod live_configuration;
 pub mod rag_instructions;
 pub mod seal;
 pub mod token;
 pub mod violation;
 
-pub use budgets::{Budgets, PeriodLimits, SpendLimit};
 pub use clock::Clock;
 pub use id::{
     ApiConfigurationId, ApiTokenId, AuditEntryId, ChunkId, DocumentId, EndUserId, InstanceAdminId,
-    InstanceId, JobId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId, ToolCallId,
-    ToolId, UserSessionId,
+    InstanceId, JobId, McpServerId, MessageId, MoveId, SessionId, SignInLinkId, SuperAdminId,
+    ToolCallId, ToolId, UserSessionId,
 };
 pub use live_configuration::LiveConfiguration;
 pub use rag_instructions::RagInstructions;

@@ -41,6 +41,7 @@ use crate::failure::Failure;
 /// | `html` | a web page instead of a reply |
 /// | `whole` | does not stream though it was asked to |
 /// | `strict` | refuses `stream_options` and unknown fields |
+/// | `no_temperature` | refuses any temperature, as reasoning models do |
 /// | `dims=N` | embeddings of this length |
 /// | `reversed`, `short` | embeddings in reverse order, or one too few |
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,6 +75,7 @@ pub struct Behaviour {
     pub(crate) html: bool,
     pub(crate) whole: bool,
     pub(crate) strict: bool,
+    pub(crate) no_temperature: bool,
     pub(crate) dims: Option<usize>,
     pub(crate) reversed: bool,
     pub(crate) short: bool,
@@ -194,6 +196,7 @@ impl Behaviour {
             "html" => &mut self.html,
             "whole" => &mut self.whole,
             "strict" => &mut self.strict,
+            "no_temperature" => &mut self.no_temperature,
             "reversed" => &mut self.reversed,
             "short" => &mut self.short,
             _ => return None,

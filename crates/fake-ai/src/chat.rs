@@ -124,6 +124,12 @@ async fn answer(shared: &Shared, asked: Asked, streams: Option<bool>) -> Respons
             "Unrecognized request argument supplied: {unknown}"
         ));
     }
+    if behaviour.no_temperature && !request["temperature"].is_null() {
+        watch.served();
+        return bad_request(
+            "Unsupported value: 'temperature' does not support this with this model.",
+        );
+    }
     if behaviour.html {
         watch.served();
         return Html("<!doctype html><title>Welcome</title>").into_response();

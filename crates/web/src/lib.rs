@@ -4,7 +4,6 @@
 //! handler extracts, makes one use-case call and answers.
 
 mod api_configurations;
-mod budgets;
 mod chat;
 mod database;
 mod documents;
@@ -18,6 +17,7 @@ mod openapi;
 mod pages;
 mod rag_instructions;
 mod sessions;
+mod tools;
 
 use std::sync::Arc;
 
@@ -112,7 +112,6 @@ fn all_routes() -> Routes {
     });
     let features = [
         api_configurations::add,
-        budgets::add,
         chat::add,
         database::add,
         documents::add,
@@ -123,6 +122,7 @@ fn all_routes() -> Routes {
         pages::add,
         rag_instructions::add,
         sessions::add,
+        tools::add,
     ];
     features.into_iter().fold(routes, |routes, add| add(routes))
 }

@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use crate::answer::AnswerEvent;
 use crate::error::AiError;
+use crate::request::MADE_UP_ID;
 use crate::tools::ToolCall;
 use crate::wire::CallPart;
 
 /// More calls than this in one answer are no answer.
 const MOST_CALLS: usize = 64;
+
+/// Thoughts that are longer than this are not kept: half of them are none.
+const THOUGHT_BYTES: usize = 64 << 10;
 
 /// The longest name or id that is kept.
 const NAME_BYTES: usize = 256;
@@ -21,6 +25,9 @@ pub(crate) struct Calls {
     room: usize,
     /// The number of the first id that is made up.
     first_id: usize,
+    /// What the model thought before the first of them, for one that wants to see it again.
+    thoughts: String,
+    thought_too_much: bool,
 }
 
 #[derive(Debug)]
@@ -38,6 +45,17 @@ impl Calls {
             calls: Vec::new(),
             room,
             first_id,
+            thoughts: String::new(),
+            thought_too_much: false,
+        }
+    }
+
+    /// Keeps what the model thinks before it asks for anything.
+    pub(crate) fn think(&mut self, more: &str) {
+        self.thought_too_much |= self.thoughts.len() + more.len() > THOUGHT_BYTES;
+        match self.thought_too_much {
+            true => self.thoughts.clear(),
+            false => self.thoughts.push_str(more),
         }
     }
 
@@ -119,10 +137,16 @@ impl Calls {
         }
         let index = self.calls.len();
         let call = ToolCall {
-            id: id.map_or_else(|| format!("call_{}", self.first_id + index), str::to_owned),
+            id: id.map_or_else(
+                || format!("{MADE_UP_ID}{}", self.first_id + index),
+                str::to_owned,
+            ),
             name: name.to_owned(),
             arguments: String::new(),
-            signature: None,
+            signature: match index {
+                0 => ToolCall::signature_of(&self.thoughts),
+                _ => None,
+            },
         };
         ready.push_back(AnswerEvent::ToolCallStart {
             index,
@@ -151,10 +175,12 @@ impl Growing {
 /// The calls of an answer that came whole.
 pub(crate) fn whole(
     parts: Vec<CallPart>,
+    thoughts: &str,
     first_id: usize,
     room: usize,
 ) -> Result<Vec<ToolCall>, AiError> {
     let mut calls = Calls::new(first_id, room);
+    calls.think(thoughts);
     let mut ready = VecDeque::new();
     for part in parts {
         calls.take(part, &mut ready)?;
@@ -178,7 +204,7 @@ mod tests {
     }
 
     fn gathered(parts: Vec<CallPart>) -> Vec<(String, String, String)> {
-        let calls = whole(parts, 7, 100).unwrap();
+        let calls = whole(parts, "", 7, 100).unwrap();
         calls
             .into_iter()
             .map(|it| (it.id, it.name, it.arguments))
@@ -226,15 +252,28 @@ mod tests {
     #[test]
     fn arguments_and_calls_are_bounded() {
         let long = part(Some(0), "a", "one", &"x".repeat(101));
-        assert!(whole(vec![long], 0, 100).is_err());
+        assert!(whole(vec![long], "", 0, 100).is_err());
         let halves = vec![
             part(Some(0), "a", "one", &"x".repeat(60)),
             part(Some(1), "b", "one", &"x".repeat(60)),
         ];
-        assert!(whole(halves, 0, 100).is_err());
+        assert!(whole(halves, "", 0, 100).is_err());
         let many = (0..65).map(|it| part(Some(it), "", "one", "")).collect();
-        assert!(whole(many, 0, 100).is_err());
+        assert!(whole(many, "", 0, 100).is_err());
         let name = part(Some(0), "a", &"n".repeat(257), "");
-        assert!(whole(vec![name], 0, 100).is_err());
+        assert!(whole(vec![name], "", 0, 100).is_err());
+    }
+
+    #[test]
+    fn thoughts_stay_with_the_first_call_unless_they_are_too_long() {
+        let two = || vec![part(Some(0), "a", "one", ""), part(Some(1), "b", "one", "")];
+        let thoughts = |text: &str| {
+            let calls = whole(two(), text, 0, 100).unwrap();
+            let of = |call: &ToolCall| call.thoughts().map(str::to_owned);
+            (of(&calls[0]), of(&calls[1]))
+        };
+        assert_eq!(thoughts("hm"), (Some("hm".to_owned()), None));
+        assert_eq!(thoughts(""), (None, None));
+        assert_eq!(thoughts(&"x".repeat(THOUGHT_BYTES + 1)), (None, None));
     }
 }

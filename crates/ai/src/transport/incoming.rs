@@ -160,7 +160,8 @@ impl Incoming {
     /// Tokens that came together go on together: each step wakes whoever listens.
     fn add(&mut self, part: Part) {
         match (part, self.parts.back_mut()) {
-            (Part::Text(more), Some(Part::Text(text))) => text.push_str(&more),
+            (Part::Text(more), Some(Part::Text(text)))
+            | (Part::Thought(more), Some(Part::Thought(text))) => text.push_str(&more),
             (Part::Model(name), _) if self.model.as_ref() == Some(&name) => {}
             (part, _) => {
                 if let Part::Model(name) = &part {
@@ -180,6 +181,10 @@ impl Incoming {
         match part {
             Part::Model(model) => return Step::Model(model),
             Part::Progress => self.progressed(),
+            Part::Thought(more) => {
+                self.calls.think(&more);
+                self.progressed();
+            }
             Part::Text(text) => return self.take_text(text, ready),
             Part::Call(call) => {
                 self.progressed();

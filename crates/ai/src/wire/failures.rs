@@ -18,6 +18,10 @@ const NO_QUOTA: &[&str] = &[
     "insufficient_balance",
     "payment_required",
     "billing_error",
+    "contract_spend_limit_reached",
+    "enforced_spend_limit_reached",
+    "linked_organization_spend_limit_reached",
+    "linked_organization_billing_unavailable",
 ];
 const NO_QUOTA_PHRASES: &[&str] = &[
     "exceeded your current quota",
@@ -31,8 +35,12 @@ const CONTEXT: &[&str] = &["context_length_exceeded", "exceed_context_size_error
 const CONTEXT_PHRASES: &[&str] = &[
     "maximum context length",
     "maximum prompt length",
+    "maximum context limit",
+    "model's context length",
     "context window",
     "context size",
+    "input tokens exceed",
+    "maximum input length is",
     "prompt is too long",
     "reduce the length of the messages",
     "exceed context limit",
@@ -42,11 +50,14 @@ const FILTERED: &[&str] = &[
     "content_filter",
     "content_policy_violation",
     "moderation_error",
+    "cyber_policy",
 ];
 const FILTERED_PHRASES: &[&str] = &[
     "flagged",
     "content management policy",
     "content filtering policy",
+    "violating our usage policy",
+    "as a result of the safety system",
 ];
 const BAD_KEY: &[&str] = &[
     "invalid_api_key",
@@ -85,6 +96,20 @@ pub(crate) fn in_stream(said: &Said) -> AiError {
     AiError::new(code, format!("an error in the stream, type `{kind}`"))
         .with_wait(said.wait)
         .with_provider_message(redact::message(&said.message, None))
+}
+
+/// Whether a request was refused because the model has no temperature to set: "Unsupported value:
+/// 'temperature' does not support 0.2 with this model", "`temperature` is deprecated for this model".
+/// One that is out of bounds is another matter.
+pub(super) fn refuses_temperature(said: &str) -> bool {
+    let said = said.to_lowercase();
+    let why = [
+        "unsupported",
+        "not support",
+        "deprecated",
+        "may only be set to 1",
+    ];
+    said.contains("temperature") && why.iter().any(|it| said.contains(it))
 }
 
 /// The status that an error of Anthropic's would have had before the stream began; 500 for what is
@@ -279,6 +304,34 @@ mod tests {
                 r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}"#,
                 limited,
             ),
+            // anthropic 2.14.0 for Python, `EnforcedSpendLimitReachedError` and its like: the type
+            // is that of every rate limit.
+            (
+                429,
+                r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+                Code::NoQuota,
+            ),
+            (
+                402,
+                r#"{"type":"error","error":{"type":"billing_error","message":"m"}}"#,
+                Code::NoQuota,
+            ),
+            (
+                429,
+                r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"ramp_limit_exceeded"}}}"#,
+                limited,
+            ),
+            // litellm 1.110.2, `ExceptionCheckers`: what servers say that have no code for it.
+            (
+                400,
+                r#"{"error":{"message":"The prompt (9000 tokens) is longer than the model's context length of 8192 tokens."}}"#,
+                Code::ContextTooLong,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"Invalid prompt: your prompt was flagged as potentially violating our usage policy.","type":"invalid_request_error","code":"invalid_prompt"}}"#,
+                Code::ContentFiltered,
+            ),
             // Google.
             (
                 400,
@@ -325,6 +378,24 @@ mod tests {
             ),
         ] {
             assert_eq!(explained(status, body).code(), code, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_temperature_that_a_model_lacks_is_not_one_out_of_bounds() {
+        for said in [
+            "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+            "`temperature` is deprecated for this model.",
+            "temperature is not supported when thinking is enabled",
+        ] {
+            assert!(refuses_temperature(said), "{said}");
+        }
+        for said in [
+            "temperature: range: 0..1",
+            "'temperature' must be at most 2",
+            "Unsupported value: 'stream'",
+        ] {
+            assert!(!refuses_temperature(said), "{said}");
         }
     }
 

@@ -8,6 +8,7 @@ mod head;
 pub(crate) mod openai_chat;
 mod part;
 mod said;
+mod sides;
 mod wait;
 
 use http::HeaderMap;
@@ -26,7 +27,7 @@ pub(crate) enum Wire {
     /// OpenAI's chat completions and embeddings.
     OpenaiChat(openai_chat::Dialect),
     /// Anthropic's messages.
-    Anthropic,
+    Anthropic(anthropic::Dialect),
     /// Google's `generateContent`.
     Gemini,
 }
@@ -61,7 +62,9 @@ impl Wire {
             Self::OpenaiChat(dialect) => {
                 openai_chat::chat_call(dialect, base, endpoint, request, streaming)
             }
-            Self::Anthropic => anthropic::chat_call(base, endpoint, request, streaming),
+            Self::Anthropic(dialect) => {
+                anthropic::chat_call(dialect, base, endpoint, request, streaming)
+            }
             Self::Gemini => gemini::chat_call(base, endpoint, request, streaming),
         }
     }
@@ -70,17 +73,35 @@ impl Wire {
     pub(crate) fn decode(self, event: &SseEvent, parts: &mut Vec<Part>) -> Result<(), AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_event(&event.data, parts),
-            Self::Anthropic => anthropic::decode_event(event, parts),
+            Self::Anthropic(_) => anthropic::decode_event(event, parts),
             Self::Gemini => gemini::decode_event(&event.data, parts),
-        }
+        }?;
+        self.forget_thoughts(parts);
+        Ok(())
     }
 
     /// Reads an answer that came whole.
     pub(crate) fn decode_whole(self, body: &[u8]) -> Result<Vec<Part>, AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_whole(body),
-            Self::Anthropic => anthropic::decode_whole(body),
+            Self::Anthropic(_) => anthropic::decode_whole(body),
             Self::Gemini => gemini::decode_whole(body),
+        }
+        .map(|mut parts| {
+            self.forget_thoughts(&mut parts);
+            parts
+        })
+    }
+
+    /// Thoughts are kept for nobody but a model that wants to see them again.
+    fn forget_thoughts(self, parts: &mut [Part]) {
+        if matches!(self, Self::OpenaiChat(dialect) if dialect.wants_thoughts) {
+            return;
+        }
+        for part in parts {
+            if matches!(part, Part::Thought(_)) {
+                *part = Part::Progress;
+            }
         }
     }
 
@@ -96,7 +117,7 @@ impl Wire {
             Self::OpenaiChat(dialect) => {
                 openai_chat::embeddings_call(dialect, base, endpoint, model, inputs)
             }
-            Self::Anthropic => Err(AiError::unsupported(endpoint.provider, "embeddings")),
+            Self::Anthropic(_) => Err(AiError::unsupported(endpoint.provider, "embeddings")),
             Self::Gemini => gemini::embeddings_call(base, endpoint, model, inputs),
         }
     }
@@ -105,7 +126,7 @@ impl Wire {
     pub(crate) fn embeddings(self, body: &[u8], expected: usize) -> Result<Vec<Vec<f32>>, AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_embeddings(body, expected),
-            Self::Anthropic => Err(AiError::protocol("vectors were not asked for")),
+            Self::Anthropic(_) => Err(AiError::protocol("vectors were not asked for")),
             Self::Gemini => gemini::decode_embeddings(body, expected),
         }
     }
@@ -119,7 +140,7 @@ impl Wire {
     ) -> Result<Call, AiError> {
         match self {
             Self::OpenaiChat(dialect) => openai_chat::models_call(dialect, base, endpoint),
-            Self::Anthropic => anthropic::models_call(base, endpoint, page),
+            Self::Anthropic(_) => anthropic::models_call(base, endpoint, page),
             Self::Gemini => gemini::models_call(base, endpoint, page),
         }
     }
@@ -128,7 +149,7 @@ impl Wire {
     pub(crate) fn models(self, body: &[u8]) -> Result<ModelPage, AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_models(body),
-            Self::Anthropic => anthropic::decode_models(body),
+            Self::Anthropic(_) => anthropic::decode_models(body),
             Self::Gemini => gemini::decode_models(body),
         }
     }
@@ -143,7 +164,8 @@ impl Wire {
     pub(crate) fn amended(self, error: &AiError) -> Option<Self> {
         match self {
             Self::OpenaiChat(dialect) => dialect.amended(error).map(Self::OpenaiChat),
-            Self::Anthropic | Self::Gemini => None,
+            Self::Anthropic(dialect) => dialect.amended(error).map(Self::Anthropic),
+            Self::Gemini => None,
         }
     }
 
@@ -156,7 +178,7 @@ impl Wire {
         let mut other = base.clone();
         match self {
             Self::OpenaiChat(dialect) if dialect.is_azure() => return None,
-            Self::OpenaiChat(_) | Self::Anthropic => other.set_path("/v1"),
+            Self::OpenaiChat(_) | Self::Anthropic(_) => other.set_path("/v1"),
             Self::Gemini => other.set_path("/v1beta"),
         }
         Some(other)

@@ -9,6 +9,8 @@ pub(crate) enum Part {
     Text(String),
     /// The model is at work, though there is nothing to show: reasoning, say.
     Progress,
+    /// What the model thinks and does not say. Kept only where it wants to see it again.
+    Thought(String),
     /// The model that answers.
     Model(String),
     /// More of a tool call.

@@ -8,7 +8,7 @@ use serde_json::Value;
 ///
 /// Understands OpenAI's `{"error": {message, type, param, code}}`, Ollama's `{"error": "…"}`,
 /// Mistral's `{message, type, code}`, FastAPI's `{"detail": …}`, Anthropic's
-/// `{"type": "error", "error": {type, message}}`, Google's `{"error": {code, message, status,
+/// `{"type": "error", "error": {type, message, details: {error_code}}}`, Google's `{"error": {code, message, status,
 /// details}}`, and any of them in an array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -47,6 +47,8 @@ impl Said {
         let code = error.get("code");
         let status_word = error.get("status").and_then(Value::as_str);
         let kind = error.get("type").map(text_of);
+        // Anthropic's cause; its `type` is only the broad category.
+        let named = error.pointer("/details/error_code");
         let details = error.get("details").and_then(Value::as_array);
         let details = details.map(Vec::as_slice).unwrap_or_default();
         Self {
@@ -60,7 +62,7 @@ impl Said {
             kind: kind
                 .or_else(|| status_word.map(str::to_owned))
                 .unwrap_or_default(),
-            code: code.map(text_of).unwrap_or_default(),
+            code: code.or(named).map(text_of).unwrap_or_default(),
             status: [code, error.get("status"), error.get("status_code")]
                 .into_iter()
                 .flatten()

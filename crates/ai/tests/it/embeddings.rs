@@ -73,7 +73,6 @@ async fn vectors_that_do_not_match_are_refused() {
 #[tokio::test]
 async fn providers_without_embeddings_say_so() {
     for provider in [
-        Provider::Groq,
         Provider::Deepseek,
         Provider::Xai,
         Provider::Anthropic,
@@ -89,5 +88,21 @@ async fn providers_without_embeddings_say_so() {
             .await
             .unwrap_err();
         assert_eq!(error.code(), AiErrorCode::Unsupported);
+    }
+}
+
+#[tokio::test]
+async fn what_fails_to_embed_again_and_again_is_not_asked_for_a_while() {
+    let fake = FakeAi::start().await.unwrap();
+    let texts = ["a".to_owned()];
+    for wire in WIRES.into_iter().filter(|it| it.name != "anthropic") {
+        fake.clear_requests();
+        let (ai, endpoint) = (ai(), wire.endpoint(&fake));
+        for _ in 0..6 {
+            let failed = ai.embed(&endpoint, "fake:error=503", &texts).await;
+            assert_eq!(failed.unwrap_err().code(), AiErrorCode::Overloaded);
+        }
+        assert_eq!(fake.count(), 3, "{}", wire.name);
+        assert!(ai.embed(&endpoint, "m", &texts).await.is_ok());
     }
 }

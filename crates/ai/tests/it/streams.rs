@@ -69,13 +69,15 @@ async fn every_base_url_that_people_write_works() {
 #[tokio::test]
 async fn providers_of_the_same_format_differ_where_they_must() {
     let fake = FakeAi::start().await.unwrap();
+    // groq 1.7.0 for Python, `CompletionCreateParams`, and @ai-sdk/xai 3.0.138 on the newer name;
+    // @ai-sdk/mistral 3.0.69 and @ai-sdk/deepseek 2.0.69 on the older.
     for (provider, limit, asks_for_usage) in [
         (Provider::Openai, "max_completion_tokens", true),
         (Provider::Ollama, "max_tokens", true),
         (Provider::Mistral, "max_tokens", false),
-        (Provider::Groq, "max_tokens", true),
+        (Provider::Groq, "max_completion_tokens", true),
         (Provider::Deepseek, "max_tokens", true),
-        (Provider::Xai, "max_tokens", true),
+        (Provider::Xai, "max_completion_tokens", true),
         (Provider::Openrouter, "max_tokens", true),
     ] {
         fake.clear_requests();

@@ -16,6 +16,7 @@ fn with_tools(behaviour: &str) -> ChatRequest {
         name: name.to_owned(),
         description: "Finds things.".to_owned(),
         schema: json!({"type": "object", "properties": {"query": {"type": "string"}}}),
+        strict: false,
     };
     ChatRequest {
         tools: vec![tool("search"), tool("look_up")],

@@ -1,7 +1,7 @@
 //! What each format sends, and that all of them say the same.
 
 use serde_json::json;
-use stoa_ai::{ChatRequest, Ending, Endpoint, Message};
+use stoa_ai::{ChatRequest, Ending, Endpoint, Message, Tool, ToolResult};
 use stoa_domain::{MessageRole, Provider};
 use stoa_fake_ai::FakeAi;
 
@@ -69,7 +69,7 @@ async fn anthropic_is_asked_as_it_wants_to_be() {
     let sent = &fake.requests()[1].body;
     assert_eq!(
         (&sent["max_tokens"], &sent["temperature"]),
-        (&json!(8_192), &json!(1.0))
+        (&json!(16_384), &json!(1.0))
     );
 }
 
@@ -153,5 +153,78 @@ async fn finish_reasons_are_told_apart_in_every_format() {
             assert_eq!(gather(&mut stream).await.finish, Some(ending), "{word}");
             assert_eq!(stream.raw_finish_reason(), Some(word));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_model_without_a_temperature_is_asked_again_without_one() {
+    let fake = FakeAi::start().await.unwrap();
+    for wire in WIRES.into_iter().filter(|it| it.name != "gemini") {
+        fake.clear_requests();
+        let mut stream = ai()
+            .stream(&wire.endpoint(&fake), &question("fake:no_temperature"))
+            .await
+            .unwrap();
+        assert_eq!(gather(&mut stream).await.text, ANSWER, "{}", wire.name);
+        let sent = fake.requests();
+        assert_eq!(sent.len(), 2, "{}", wire.name);
+        assert!(sent[1].body.get("temperature").is_none(), "{}", wire.name);
+    }
+}
+
+#[tokio::test]
+async fn deepseek_is_shown_again_what_it_thought_before_its_calls() {
+    let fake = FakeAi::start().await.unwrap();
+    let endpoint = Endpoint {
+        provider: Provider::Deepseek,
+        ..WIRES[0].endpoint(&fake)
+    };
+    let tool = Tool {
+        name: "search".to_owned(),
+        schema: json!({"type": "object"}),
+        ..Tool::default()
+    };
+    let mut request = ChatRequest {
+        tools: vec![tool],
+        ..question("fake:calls=1,reasoning=3")
+    };
+    request
+        .messages
+        .insert(0, Message::said(MessageRole::Assistant, "Welcome!"));
+    let mut stream = ai().stream(&endpoint, &request).await.unwrap();
+    let streamed = gather(&mut stream).await.calls;
+    let whole = ai().complete(&endpoint, &request).await.unwrap().tool_calls;
+    for (calls, thoughts) in [(streamed, "hm hm hm "), (whole, " ")] {
+        fake.clear_requests();
+        let result = ToolResult {
+            call_id: calls[0].id.clone(),
+            name: "search".to_owned(),
+            content: "x".to_owned(),
+            is_error: false,
+        };
+        let mut next = request.clone();
+        next.messages.extend([
+            Message::Called {
+                content: String::new(),
+                calls,
+            },
+            Message::Returned(result),
+        ]);
+        ai().stream(&endpoint, &next).await.unwrap();
+        let sent = fake.requests()[0].body["messages"].clone();
+        // @ai-sdk/deepseek 2.0.69, `convertToDeepSeekChatMessages`; litellm 1.110.2,
+        // `DeepSeekChatConfig._fill_reasoning_content`: every message of the model has some.
+        assert_eq!(sent[1]["reasoning_content"], " ");
+        assert!(sent[2].get("reasoning_content").is_none());
+        assert_eq!(sent[3]["reasoning_content"], thoughts);
+        // They are nobody else's business.
+        fake.clear_requests();
+        ai().stream(&WIRES[0].endpoint(&fake), &next).await.unwrap();
+        assert!(
+            !fake.requests()[0]
+                .body
+                .to_string()
+                .contains("reasoning_content")
+        );
     }
 }

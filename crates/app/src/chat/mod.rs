@@ -12,7 +12,6 @@ pub mod event;
 mod follow_up;
 pub mod live;
 mod no_answer;
-mod notice;
 pub(crate) mod opening;
 pub(crate) mod prompt;
 mod replay;
@@ -43,7 +42,6 @@ pub use stoa_client_db::sessions::Session;
 
 use crate::App;
 use crate::access::Visitor;
-use crate::budgets::Payer;
 use crate::contents::Contents;
 use crate::registry::Registered;
 use crate::turns::Place;
@@ -122,19 +120,13 @@ pub async fn ask(
             opened(&live, Cursor::default()).await.map(Asked::Answer)
         }
         TurnStart::New {
-            end_user,
             history,
             has_passages,
             known,
+            ..
         } => {
-            let payer = Payer {
-                end_user,
-                session: Some(session),
-                address: visitor.address(),
-            };
             let beginning = Beginning {
                 session,
-                payer,
                 answer,
                 question: question.content,
                 history,
@@ -152,7 +144,6 @@ pub async fn ask(
 /// A turn that is stored and has an answer to be written.
 struct Beginning {
     session: SessionId,
-    payer: Payer,
     answer: MessageId,
     question: String,
     history: Vec<HistoryMessage>,

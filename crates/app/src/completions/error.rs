@@ -5,8 +5,7 @@ use std::time::Duration;
 use stoa_ai::AiError;
 use stoa_platform_db::DbError;
 
-use crate::budgets::Refused;
-use crate::chat::opening::{NotOpened, Stop};
+use crate::chat::opening::NotOpened;
 use crate::database::DatabaseError;
 
 /// Why there is no completion or no vector.
@@ -15,6 +14,9 @@ pub enum CompletionError {
     /// The instance has no such model.
     #[error("there is no such model")]
     NoSuchModel,
+    /// The instance's bot answers in words only.
+    #[error("the bot has no other format than words")]
+    WordsOnly,
     /// The conversation has no question.
     #[error("the messages have none of a user")]
     NoQuestion,
@@ -33,9 +35,6 @@ pub enum CompletionError {
     /// No AI configuration is enabled.
     #[error("no AI configuration is enabled")]
     Nobody,
-    /// A budget stands against it.
-    #[error("a budget stands against it")]
-    NoBudget(Stop),
     /// The provider failed.
     #[error("the AI provider failed")]
     Provider(#[source] AiError),
@@ -53,18 +52,6 @@ impl From<NotOpened> for CompletionError {
             NotOpened::Nobody => Self::Nobody,
             NotOpened::Model(error) => Self::Provider(error),
             NotOpened::Retrieval(error) => Self::Database(error),
-            NotOpened::NoBudget(stop) => Self::NoBudget(stop),
-            NotOpened::Ledger(error) => Self::Platform(error),
-        }
-    }
-}
-
-impl From<Refused> for CompletionError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Exhausted(exhausted) => Self::NoBudget(Stop::Exhausted(exhausted)),
-            Refused::UnknownPrice => Self::NoBudget(Stop::UnknownPrice),
-            Refused::Ledger(error) => Self::Platform(error),
         }
     }
 }
@@ -75,7 +62,6 @@ impl CompletionError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy | Self::Restarting => Some(Duration::from_secs(2)),
-            Self::NoBudget(Stop::Exhausted(exhausted)) => Some(exhausted.wait),
             Self::Provider(error) => error.retry_after(),
             Self::Database(error) => error.retry_after(),
             _ => None,

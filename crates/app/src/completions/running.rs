@@ -2,26 +2,24 @@
 //! was taken however it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use stoa_ai::{AiError, AnswerEvent};
-use stoa_domain::{FinishReason, MessageId};
+use stoa_ai::{AiError, AnswerStream, Ending, ToolCall};
+use stoa_domain::{InstanceId, MessageId};
+use stoa_platform_db::usage_events::UsageKind;
 use tokio::sync::mpsc;
 
 use super::CompletionError;
-use super::stop::StopAt;
+use super::passing::{Calls, PATIENCE, Passed, Passing, Written};
 use crate::App;
-use crate::budgets::{PaidStream, Spender};
 use crate::chat::event::Source;
 use crate::chat::noted;
 use crate::chat::opening::{AnswerTo, Origin};
+use crate::meter::Metered;
 use crate::turns::Place;
 
 /// How many pieces may wait for a reader before the model waits too.
 const WAITING: usize = 64;
-/// A reader that takes nothing for so long has gone.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A completion under way. Dropping it hangs up.
 pub struct Running {
@@ -39,6 +37,29 @@ pub struct Running {
 pub enum Piece {
     /// More text, never empty.
     Text(String),
+    /// The model begins to ask for one of the caller's tools.
+    CallStart {
+        /// Which call of this answer, from 0.
+        index: usize,
+        /// Its id.
+        id: String,
+        /// The tool's name.
+        name: String,
+    },
+    /// More of a call's arguments, never empty.
+    CallArguments {
+        /// Which call of this answer.
+        index: usize,
+        /// The next piece.
+        text: String,
+    },
+    /// A call is whole.
+    Call {
+        /// Which call of this answer.
+        index: usize,
+        /// The call.
+        call: ToolCall,
+    },
     /// It has ended, and is counted.
     End(End),
     /// It broke off.
@@ -49,7 +70,7 @@ pub enum Piece {
 #[derive(Clone, Debug)]
 pub struct End {
     /// Why.
-    pub reason: FinishReason,
+    pub reason: Ending,
     /// What it took.
     pub tokens: Tokens,
     /// What the bot's answer was drawn from; `None` for other models.
@@ -80,11 +101,12 @@ pub(super) fn about(text: &str) -> i64 {
 /// What the task of one completion needs.
 pub(super) struct Call {
     pub(super) app: Arc<App>,
+    pub(super) instance: InstanceId,
     pub(super) id: MessageId,
-    pub(super) spender: Spender,
     pub(super) no_answer_message: String,
     pub(super) origin: Origin,
     pub(super) stop: Vec<String>,
+    pub(super) calls: Calls,
     /// About how many tokens the caller asked with.
     pub(super) asked: i64,
     pub(super) is_bot: bool,
@@ -92,23 +114,15 @@ pub(super) struct Call {
 
 /// How the model's words ended.
 enum Ended {
-    Well(FinishReason),
+    Well(Ending),
     Badly(CompletionError),
     /// Nobody reads any more.
     HungUp,
 }
 
-/// What has come so far.
-#[derive(Default)]
-struct Written {
-    text: String,
-    input_tokens: Option<i64>,
-    output_tokens: Option<i64>,
-}
-
 impl Call {
     /// Starts the task.
-    pub(super) fn start(self, stream: PaidStream, model: String, place: Place) -> Running {
+    pub(super) fn start(self, stream: AnswerStream, model: String, place: Place) -> Running {
         let (sender, pieces) = mpsc::channel(WAITING);
         let running = Running {
             id: self.id,
@@ -124,7 +138,7 @@ impl Call {
         running
     }
 
-    async fn run(mut self, mut stream: PaidStream, sender: mpsc::Sender<Piece>) {
+    async fn run(mut self, mut stream: AnswerStream, sender: mpsc::Sender<Piece>) {
         let mut written = Written::default();
         if self.origin.by.is_no_model() {
             (written.input_tokens, written.output_tokens) = (Some(0), Some(0));
@@ -147,51 +161,36 @@ impl Call {
 
     async fn pass_on(
         &mut self,
-        stream: &mut PaidStream,
+        stream: &mut AnswerStream,
         sender: &mpsc::Sender<Piece>,
         written: &mut Written,
     ) -> Ended {
-        let mut filter = StopAt::new(std::mem::take(&mut self.stop));
-        let reason = loop {
+        let stop = std::mem::take(&mut self.stop);
+        let mut passing = Passing::new(sender, written, stop, self.calls);
+        loop {
             let event = tokio::select! {
                 biased;
                 () = sender.closed() => return Ended::HungUp,
                 () = self.app.shutdown().cancelled() => return Ended::Badly(CompletionError::Restarting),
                 event = stream.next() => event,
             };
-            match event {
-                Some(Ok(AnswerEvent::Text(text))) => {
-                    let (text, has_ended) = filter.push(&text);
-                    if !say(sender, written, text).await {
-                        return Ended::HungUp;
-                    }
-                    if has_ended {
-                        return Ended::Well(FinishReason::Stop);
-                    }
-                }
-                Some(Ok(AnswerEvent::Usage(usage))) => {
-                    written.input_tokens = i64::try_from(usage.input_tokens).ok();
-                    written.output_tokens = i64::try_from(usage.output_tokens).ok();
-                }
-                Some(Ok(AnswerEvent::Finish(ending))) => break ending.finish_reason(),
-                // No tools are offered, so a call is a model's own idea and nothing to do.
-                Some(Ok(
-                    AnswerEvent::ToolCallStart { .. }
-                    | AnswerEvent::ToolCallArguments { .. }
-                    | AnswerEvent::ToolCall { .. },
-                )) => {}
+            let passed = match event {
+                Some(Ok(event)) => passing.take(event).await,
                 Some(Err(error)) => return Ended::Badly(broken(error)),
-                None => break FinishReason::Stop,
+                None => passing.finish(Ending::Stop).await,
+            };
+            match passed {
+                Passed::On => {}
+                Passed::Ended(reason) => return Ended::Well(reason),
+                Passed::HungUp => return Ended::HungUp,
             }
-        };
-        if !say(sender, written, filter.finish()).await {
-            return Ended::HungUp;
         }
-        Ended::Well(reason)
     }
 
-    fn end(&self, reason: FinishReason, written: &Written) -> End {
-        let unanswered = self.origin.to == AnswerTo::NothingFound
+    fn end(&self, reason: Ending, written: &Written) -> End {
+        // Nothing was drawn from where nothing was said, but a tool asked for.
+        let unanswered = written.text.is_empty()
+            || self.origin.to == AnswerTo::NothingFound
             || crate::chat::is_no_answer(&written.text, &self.no_answer_message);
         let used = || {
             let mut sources = noted(&self.origin.sources, &written.text, unanswered);
@@ -204,7 +203,7 @@ impl Call {
                 input: written.input_tokens.unwrap_or(self.asked),
                 output: written
                     .output_tokens
-                    .unwrap_or_else(|| about(&written.text)),
+                    .unwrap_or_else(|| about(&written.text).saturating_add(written.called)),
             },
             sources: self.is_bot.then(used),
         }
@@ -212,25 +211,19 @@ impl Call {
 
     /// Counts the call: the model was asked, whatever became of its answer.
     async fn count(&self, written: &Written) {
-        let (model, tokens) = (
-            self.origin.by.model.clone(),
-            (written.input_tokens, written.output_tokens),
-        );
-        let metered = self.spender.metered(model, tokens, self.app.clock().now());
+        let metered = Metered {
+            instance: self.instance,
+            message: self.id,
+            kind: UsageKind::Completion,
+            model: self.origin.by.model.clone(),
+            input_tokens: written.input_tokens,
+            output_tokens: written.output_tokens,
+            at: self.app.clock().now(),
+        };
         if let Err(error) = self.app.meter().count(metered).await {
             tracing::error!(%error, completion = %self.id, "a completion was not metered");
         }
     }
-}
-
-/// Passes text on; false when nobody takes it.
-async fn say(sender: &mpsc::Sender<Piece>, written: &mut Written, text: String) -> bool {
-    if text.is_empty() {
-        return true;
-    }
-    written.text.push_str(&text);
-    let sent = tokio::time::timeout(PATIENCE, sender.send(Piece::Text(text))).await;
-    matches!(sent, Ok(Ok(())))
 }
 
 fn broken(error: AiError) -> CompletionError {

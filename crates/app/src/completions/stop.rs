@@ -34,9 +34,9 @@ impl StopAt {
         (std::mem::replace(&mut self.held, rest), false)
     }
 
-    /// What was held back, when nothing more comes.
-    pub(super) fn finish(self) -> String {
-        self.held
+    /// What was held back, when no more text comes.
+    pub(super) fn flush(&mut self) -> String {
+        std::mem::take(&mut self.held)
     }
 
     /// The length of the longest end of what is held with which a stop text may begin.
@@ -70,7 +70,7 @@ mod tests {
                 return (seen, true);
             }
         }
-        seen.push(filter.finish());
+        seen.push(filter.flush());
         (seen, false)
     }
 

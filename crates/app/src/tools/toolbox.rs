@@ -2,10 +2,10 @@
 //! Loaded with what else an instance's database says of how it answers.
 
 use serde_json::{Map, Value};
-use stoa_client_db::tools::{self, StoredTool};
+use stoa_client_db::tools::{self, StoredTool, ToolSettings};
 use stoa_client_db::{ClientConnection, ClientDbError};
 use stoa_domain::seal::DataKey;
-use stoa_domain::{InstanceId, ToolEffect};
+use stoa_domain::{InstanceId, ToolEffect, Violation};
 use stoa_tools::Outcome;
 use stoa_tools::http::{Description, HttpTool};
 use uuid::Uuid;
@@ -81,6 +81,7 @@ impl Toolbox {
                 name: tool.name.clone(),
                 description: tool.description.clone(),
                 schema: tool.schema.clone(),
+                strict: false,
             })
             .collect()
     }
@@ -110,16 +111,7 @@ impl BoxedTool {
                 tracing::error!(%instance, tool = %id, %error, "a tool's address does not open");
             })
             .ok()?;
-        let tool = HttpTool::parse(Description {
-            name: settings.name.clone(),
-            description: settings.description.clone(),
-            method: settings.method,
-            effect: settings.effect,
-            url: endpoint.url,
-            headers: endpoint.headers,
-            parameters: settings.parameters,
-            timeout_ms: settings.timeout_ms,
-        });
+        let tool = described(&settings, endpoint);
         let Ok(tool) = tool else {
             tracing::error!(%instance, tool = %id, "a tool is not stored as it was saved");
             return None;
@@ -128,7 +120,7 @@ impl BoxedTool {
             name: settings.name,
             description: settings.description,
             schema: tool.schema().clone(),
-            effect: settings.effect,
+            effect: tool.effect(),
             host: tool.host().to_owned(),
             kind: Kind::Http(tool),
         })
@@ -162,4 +154,21 @@ impl BoxedTool {
             }
         }
     }
+}
+
+/// The tool that stored settings describe, examined anew: what a client's database says is data.
+pub(super) fn described(
+    settings: &ToolSettings,
+    endpoint: Endpoint,
+) -> Result<HttpTool, Vec<Violation>> {
+    HttpTool::parse(Description {
+        name: settings.name.clone(),
+        description: settings.description.clone(),
+        method: settings.method,
+        effect: settings.effect,
+        url: endpoint.url,
+        headers: endpoint.headers,
+        parameters: settings.parameters.clone(),
+        timeout_ms: settings.timeout_ms,
+    })
 }

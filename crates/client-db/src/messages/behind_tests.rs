@@ -126,3 +126,22 @@ async fn conversations_go_on_without_steps_and_costs() {
     let again = begin_again(&connection, &version).await.unwrap();
     assert!(matches!(again, Some(Again::New { .. })), "{again:?}");
 }
+
+#[tokio::test]
+async fn there_are_no_servers_of_tools_before_there_is_a_table_for_them() {
+    use crate::mcp_servers::{self, McpServerSettings};
+    let (connection, ..) = behind().await;
+    assert_eq!(mcp_servers::list(&connection).await.unwrap(), []);
+    assert_eq!(mcp_servers::in_use(&connection).await.unwrap(), []);
+    let (clock, random) = (Clock::system(), Random::system());
+    let id = stoa_domain::McpServerId::generate(&clock, &random);
+    assert_eq!(mcp_servers::find(&connection, id).await.unwrap(), None);
+    assert!(!mcp_servers::delete(&connection, id).await.unwrap());
+    let settings = McpServerSettings {
+        name: "crm".into(),
+        enabled: true,
+        sealed: Vec::new(),
+    };
+    let refused = mcp_servers::insert(&connection, id, &settings, 10, clock.now()).await;
+    assert_eq!(refused.unwrap_err().code(), "database_schema_too_old");
+}

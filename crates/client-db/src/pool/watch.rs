@@ -167,7 +167,8 @@ async fn require_rights(connection: &ClientConnection) -> Result<(), ClientDbErr
                           AND c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[
                               'chat_sessions', 'chat_messages', 'live_configurations',
                               'api_configurations', 'rag_instructions', 'client_users',
-                              'documents', 'document_chunks']::pg_catalog.name[])
+                              'documents', 'document_chunks', 'tools', 'mcp_servers',
+                              'tool_calls', 'budgets']::pg_catalog.name[])
                           AND NOT (pg_catalog.has_table_privilege(c.oid, 'SELECT')
                                AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
                                AND pg_catalog.has_table_privilege(c.oid, 'UPDATE')

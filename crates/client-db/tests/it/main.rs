@@ -11,6 +11,7 @@
 mod copy;
 mod hostile;
 mod knowledge;
+mod mcp_servers;
 mod migrations;
 mod moving;
 mod pgbouncer;
@@ -27,5 +28,6 @@ mod tls;
 mod tls_postgres;
 mod tls_real;
 mod tool_calls;
+mod tools;
 mod turns;
 mod versions;

@@ -37,6 +37,10 @@ SELECT md5(string_agg(line, E'\\n' ORDER BY line COLLATE \"C\")) || ' ' || count
     UNION ALL SELECT 'rules ' || t::text FROM stoa.rag_instructions t
     UNION ALL SELECT 'analytics ' || t::text FROM stoa.client_analytics t
     UNION ALL SELECT 'webhooks ' || t::text FROM stoa.webhooks t
+    UNION ALL SELECT 'tools ' || t::text FROM stoa.tools t
+    UNION ALL SELECT 'mcp servers ' || t::text FROM stoa.mcp_servers t
+    UNION ALL SELECT 'calls ' || t::text FROM stoa.tool_calls t
+    UNION ALL SELECT 'budgets ' || t::text FROM stoa.budgets t
     UNION ALL SELECT 'keys ' || t::text FROM stoa.idempotency_keys t
 ) rows (line)";
 
@@ -62,6 +66,12 @@ INSERT INTO stoa.document_chunks (id, document_id, ordinal, content, token_count
     SELECT gen_random_uuid(), d.id, i, 'It''s a \\ passage', 4, to_tsvector('english', 'It''s a \\ passage of ' || i)
     FROM stoa.documents d CROSS JOIN generate_series(1, 10) i;
 INSERT INTO stoa.webhooks VALUES (gen_random_uuid(), 'https://example.com', '{\"a b\",c}', '\\x00', true, now(), now());
+INSERT INTO stoa.tools (id, name, description, parameters, method, writes, timeout_ms, enabled, sealed, created_at, updated_at)
+    VALUES (gen_random_uuid(), 'find_order', 'Finds', '{\"a\": 1}', 'GET', false, 5000, true, '\\x00ff', now(), now());
+INSERT INTO stoa.mcp_servers (id, name, sealed, created_at, updated_at) VALUES (gen_random_uuid(), 'shop', '\\x01', now(), now());
+INSERT INTO stoa.tool_calls (id, message_id, ordinal, tool, input, writes, state, created_at)
+    SELECT gen_random_uuid(), id, 1, 'find_order', '{}', false, 'done', now() FROM stoa.chat_messages LIMIT 10;
+INSERT INTO stoa.budgets (only_row, budgets, updated_at) VALUES (true, '{\"day\": 1}', now());
 INSERT INTO stoa.idempotency_keys VALUES ('s', 'k', '\\x01', 201, '{}', now());
 ";
 

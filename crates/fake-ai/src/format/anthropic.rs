@@ -19,6 +19,14 @@ pub(super) fn objection(headers: &HeaderMap, request: &Value) -> Option<String> 
     let Some(messages) = request["messages"].as_array() else {
         return Some("messages: Field required".to_owned());
     };
+    let blocks = messages.iter().flat_map(|it| it["content"].as_array());
+    let has_calls = blocks.flatten().any(|it| it["type"] == "tool_use");
+    if has_calls && request["tools"].as_array().is_none_or(Vec::is_empty) {
+        return Some(
+            "Requests which include `tool_use` or `tool_result` blocks must define tools."
+                .to_owned(),
+        );
+    }
     for (index, message) in messages.iter().enumerate() {
         let expected = if index % 2 == 0 { "user" } else { "assistant" };
         if message["role"] != expected {

@@ -32,7 +32,7 @@ pub(super) fn normal(request: &Value) -> Value {
         for part in content["parts"].as_array().into_iter().flatten() {
             messages.push(match part["functionResponse"].is_object() {
                 true => {
-                    json!({"role": "tool", "content": part["functionResponse"]["response"]["result"]})
+                    json!({"role": "tool", "content": part["functionResponse"]["response"]["output"]})
                 }
                 false => json!({"role": role, "content": part["text"]}),
             });

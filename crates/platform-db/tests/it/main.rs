@@ -7,7 +7,6 @@
 )]
 
 mod audit_log;
-mod budgets;
 mod idempotency;
 mod instances;
 mod jobs;

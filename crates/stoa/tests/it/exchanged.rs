@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Caller, Server, TestInstance, model_at, problem, read_stream};
+use crate::support::{Caller, Server, TestInstance, ToolServer, model_at, problem, read_stream};
 
 const KEY: &str = "sk-test-0123456789abcdef";
 
@@ -237,4 +237,57 @@ async fn needs_keys(world: &World, count: usize) {
     assert!(world.fake.requests().is_empty(), "nobody was asked");
     world.works(&world.other).await;
     world.works(&world.theirs).await;
+}
+
+#[tokio::test]
+async fn exchanged_headers_of_tools_go_nowhere_and_are_asked_for_again() {
+    let world = World::build().await;
+    let (shop, evil) = (ToolServer::start().await, ToolServer::start().await);
+    for (name, at) in [("ours", &shop), ("evil", &evil)] {
+        let tool = json!({
+            "name": name, "description": "Finds an order.", "method": "GET",
+            "url": format!("{}/orders", at.url), "headers": { "Authorization": format!("Bearer {name}") },
+        });
+        let request = world.server.client(&world.ours.key, Method::POST, "/tools");
+        let added = request.json(&tool).send().await.unwrap();
+        assert_eq!(added.status(), 201);
+    }
+    let exchange = "UPDATE stoa.tools c SET sealed = o.sealed FROM stoa.tools o WHERE o.id <> c.id";
+    let database = database_of(&world.ours);
+    let world = world.tampered(&database, exchange).await;
+    let list = world.server.client(&world.ours.key, Method::GET, "/tools");
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    for tool in list["data"].as_array().unwrap() {
+        assert_eq!(tool["needs_url"], true, "{tool}");
+        assert_eq!((&tool["url"], &tool["headers"]), (&Value::Null, &json!([])));
+        let path = format!("/tools/{}", tool["id"].as_str().unwrap());
+        let test = world
+            .server
+            .client(&world.ours.key, Method::POST, &format!("{path}/test"));
+        let tried: Value = test
+            .json(&json!({}))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        assert_eq!(tried["outcome"]["error"], "url_needed", "{tried}");
+
+        let patch = |body: Value| {
+            world
+                .server
+                .client(&world.ours.key, Method::PATCH, &path)
+                .json(&body)
+        };
+        let alone = patch(json!({ "headers": { "Authorization": "Bearer new" } }));
+        problem(alone.send().await.unwrap(), 422, "invalid_body").await;
+        let described = patch(json!({ "description": "Finds it." }));
+        assert_eq!(described.send().await.unwrap().status(), 200);
+        let whole = json!({ "url": format!("{}/mended", shop.url), "headers": { "Authorization": "Bearer new" } });
+        let mended: Value = patch(whole).send().await.unwrap().json().await.unwrap();
+        assert_eq!(mended["needs_url"], false, "{mended}");
+    }
+    assert!(shop.asked().is_empty() && evil.asked().is_empty());
+    world.works(&world.ours).await;
 }

@@ -114,6 +114,22 @@ async fn upload(server: &Caller, instance: &TestInstance, name: &str, content: &
     id
 }
 
+/// What a tool sends along, which is nobody's to see.
+const TOOLS_SECRET: &str = "tool-secret-0123456789";
+
+async fn add_tool(server: &Caller, instance: &TestInstance) {
+    let tool = json!({
+        "name": "find_order", "description": "Finds an order.", "method": "GET",
+        "url": "https://orders.example.com/orders/{order_id}",
+        "headers": { "Authorization": format!("Bearer {TOOLS_SECRET}") },
+        "parameters": { "type": "object", "properties": { "order_id": { "type": "string" } } },
+    });
+    let added = server
+        .client(&instance.key, Method::POST, "/tools")
+        .json(&tool);
+    assert_eq!(added.send().await.unwrap().status(), StatusCode::CREATED);
+}
+
 #[tokio::test]
 async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
@@ -130,6 +146,7 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
         "UPDATE stoa.documents SET file_name = '../../etc/passwd' WHERE file_name IS NOT NULL",
     )
     .await;
+    add_tool(&server, &ours).await;
     let (session, token) = ours.session(&server).await;
     let asked = server
         .visitor(
@@ -176,6 +193,7 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
     let names: Vec<&str> = tables.keys().map(String::as_str).collect();
     assert_eq!(names.join(","), listed.await, "every table");
     assert_eq!(archive.lines("chat_messages")[0]["content"], AWKWARD);
+    assert_eq!(archive.lines("tools")[0]["name"], "find_order");
 
     // Names lead nowhere.
     let files: Vec<_> = archive
@@ -203,13 +221,17 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
         &url,
         "SELECT encode(sealed, 'hex') FROM stoa.api_configurations",
     );
+    let tool = value(&url, "SELECT encode(sealed, 'hex') FROM stoa.tools");
     let hash = value(
         &url,
         "SELECT encode(token_hash, 'hex') FROM stoa.chat_sessions LIMIT 1",
     );
     let secrets = [
         sealed.await,
+        tool.await,
         hash.await,
+        TOOLS_SECRET.into(),
+        "orders.example.com".into(),
         token,
         ours.key.clone(),
         "sk-test-0123456789abcdef".into(),
@@ -237,6 +259,7 @@ async fn the_sql_of_an_export_loads_into_a_postgresql_without_us_and_without_pgv
         .add_text(&server, "Returns", "Bring it back within 30 days.")
         .await;
     instance.add_text(&server, "Awkward", AWKWARD).await;
+    add_tool(&server, &instance).await;
     let url = database_of(&instance);
     execute(
         &url,

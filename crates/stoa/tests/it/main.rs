@@ -7,7 +7,6 @@
     reason = "helpers of tests fail the test, as the tests themselves do"
 )]
 
-mod budgets;
 mod chat;
 mod client;
 mod command_line;

@@ -231,6 +231,7 @@ impl World {
             (path, "id") if path.starts_with("/api/client/v1/sessions/") => "session",
             (path, "id") if path.starts_with("/api/client/v1/documents/") => "document",
             (path, "id") if path.starts_with("/api/client/v1/api-configurations/") => "model",
+            (path, "id") if path.starts_with("/api/client/v1/tools/") => "tool",
             (path, "id") if path.starts_with("/v1/models/") => "model name",
             (path, parameter) => panic!("add what stands for {{{parameter}}} in {path} here"),
         };
@@ -300,18 +301,16 @@ fn body(route: &Route) -> Option<Value> {
             json!({"url": "postgres://u:p@db.example/d"})
         }
         (_, "/api/client/v1/database/move/cancel") => return None,
-        (
-            _,
-            "/api/client/v1/budgets"
-            | "/api/client/v1/live-configuration"
-            | "/api/client/v1/rag-instructions",
-        ) => json!({}),
+        (_, "/api/client/v1/live-configuration" | "/api/client/v1/rag-instructions") => json!({}),
         (_, "/api/client/v1/live-configuration/versions/{n}/restore") => return None,
         (&Method::POST, "/api/client/v1/api-configurations") => {
             json!({"name": "P", "provider": "passages", "model": "passages"})
         }
         (&Method::PATCH, "/api/client/v1/api-configurations/{id}") => json!({"name": "Q"}),
         (_, "/api/client/v1/api-configurations/{id}/test") => return None,
+        (&Method::POST, "/api/client/v1/tools") => find_order("another_tool"),
+        (&Method::PATCH, "/api/client/v1/tools/{id}") => json!({"description": "Taken over"}),
+        (_, "/api/client/v1/tools/{id}/test") => json!({"arguments": {"order_id": "1"}}),
         (_, "/api/client/v1/documents") => json!({"title": "T", "text": "Text"}),
         (_, "/api/client/v1/documents/{id}/reindex") => return None,
         (_, "/api/client/v1/search") => json!({"query": "text"}),
@@ -321,6 +320,15 @@ fn body(route: &Route) -> Option<Value> {
         (method, path) => panic!("add a body for {method} {path} here"),
     };
     Some(body)
+}
+
+/// A tool at an address where nobody answers.
+fn find_order(name: &str) -> Value {
+    json!({
+        "name": name, "description": "Finds an order.", "method": "GET",
+        "url": "http://127.0.0.1:1/orders/{order_id}",
+        "parameters": {"type": "object", "properties": {"order_id": {"type": "string"}}},
+    })
 }
 
 /// One of everything that a path can name, in this instance.
@@ -347,6 +355,10 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
     let models = server.client(&instance.key, Method::GET, "/api-configurations");
     let keys = format!("/instances/{}/api-keys", instance.id);
     let keys = server.platform(Method::GET, &keys);
+    let tool = server
+        .client(&instance.key, Method::POST, "/tools")
+        .json(&find_order("find_order"));
+    let tool: Value = tool.send().await.unwrap().json().await.unwrap();
     let settings = server
         .client(&instance.key, Method::PUT, "/live-configuration")
         .json(&json!({}));
@@ -357,6 +369,7 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
         ("session", session),
         ("session token", token),
         ("document", document),
+        ("tool", tool["id"].as_str().unwrap().to_owned()),
         (
             "message",
             answer["message"]["id"].as_str().unwrap().to_owned(),

@@ -87,6 +87,12 @@ impl HttpTool {
         }
     }
 
+    /// A text without what is secret of this tool.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        self.secrets().taken_out_of(text.to_owned())
+    }
+
     /// What is taken out of everything that its server says.
     fn secrets(&self) -> Secrets {
         let address = self.address.secrets();

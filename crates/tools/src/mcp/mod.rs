@@ -14,6 +14,7 @@ mod listing;
 mod message;
 mod opening;
 mod parameters;
+mod reading;
 mod results;
 mod session;
 

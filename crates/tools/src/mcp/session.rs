@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
-use stoa_outbound::{Bounds, FetchRequest, Fetched, Outbound, SseDecoder};
+use stoa_outbound::{Bounds, FetchRequest, Fetched, Outbound};
 use tokio::time::Instant;
 
 use super::error::McpError;
-use super::message::{self, Message, RpcError};
+use super::message::{self, RpcError};
 use super::{STATELESS, Server};
 
 const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -20,17 +20,13 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// The most bytes of one reply.
-const REPLY_BYTES: usize = 256 * 1024;
+pub(super) const REPLY_BYTES: usize = 256 * 1024;
 /// The most bytes of all replies: a listing has pages.
 const ALL_BYTES: usize = 1024 * 1024;
 const HEADER_BYTES: usize = 16 * 1024;
 const LONGEST_SESSION_ID: usize = 1024;
-/// The most events of one reply.
-const MOST_EVENTS: usize = 1_000;
-/// How many of a server's own requests are answered while it works at one of ours.
-const MOST_ANSWERS: usize = 8;
 /// How long an answer to the server, or a farewell, may take.
-const ASIDE: Duration = Duration::from_secs(2);
+pub(super) const ASIDE: Duration = Duration::from_secs(2);
 
 /// How requests are made, by what is known of the server.
 #[derive(Clone, PartialEq)]
@@ -168,11 +164,16 @@ impl Session {
         Farewell(self)
     }
 
+    /// Counts what was read.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+    }
+
     fn reply_bytes(&self) -> usize {
         REPLY_BYTES.min(self.bytes_left)
     }
 
-    async fn post(
+    pub(super) async fn post(
         &self,
         body: &Value,
         headers: HeaderMap,
@@ -208,119 +209,6 @@ impl Session {
             request = request.header(SESSION_HEADER, id);
         }
         request.header(VERSION_HEADER, HeaderValue::from_static(version))
-    }
-
-    async fn read(&mut self, fetched: Fetched, id: u64) -> Result<Map<String, Value>, Failure> {
-        let status = fetched.status();
-        let is_open = matches!(&self.way, Way::Opened { id: Some(_), .. });
-        match status {
-            StatusCode::NOT_FOUND if is_open => return Err(McpError::SessionLost.into()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(failed(status).into()),
-            _ if status.is_redirection() => return Err(McpError::Redirected.into()),
-            _ => {}
-        }
-        match fetched.media_type().as_str() {
-            "application/json" => self.read_json(fetched, id).await,
-            "text/event-stream" if status.is_success() => self.read_events(fetched, id).await,
-            _ if !status.is_success() => Err(failed(status).into()),
-            _ => Err(protocol(
-                "it answers with something else than JSON or events",
-            )),
-        }
-    }
-
-    async fn read_json(
-        &mut self,
-        fetched: Fetched,
-        id: u64,
-    ) -> Result<Map<String, Value>, Failure> {
-        let status = fetched.status();
-        let body = fetched.whole().await.map_err(McpError::from)?;
-        self.bytes_left = self.bytes_left.saturating_sub(body.len());
-        let value = match serde_json::from_slice(&body) {
-            Ok(value) => value,
-            Err(_) if !status.is_success() => return Err(failed(status).into()),
-            Err(_) => return Err(protocol("it announces JSON and sends something else")),
-        };
-        // The version of March 2025 may gather messages in a list.
-        let messages = match value {
-            Value::Array(messages) => messages,
-            message => vec![message],
-        };
-        for value in messages {
-            if let Some(answer) = Message::read(value).and_then(|it| answer_to(id, it, status)) {
-                return answer;
-            }
-        }
-        match status.is_success() {
-            true => Err(protocol("the request is not answered")),
-            false => Err(failed(status).into()),
-        }
-    }
-
-    async fn read_events(
-        &mut self,
-        mut fetched: Fetched,
-        id: u64,
-    ) -> Result<Map<String, Value>, Failure> {
-        let status = fetched.status();
-        let mut decoder = SseDecoder::new(REPLY_BYTES, REPLY_BYTES);
-        let (mut events, mut seen, mut answers) = (Vec::new(), 0, 0);
-        loop {
-            let piece = fetched.chunk().await.map_err(McpError::from)?;
-            let ended = piece.is_none();
-            match piece {
-                Some(piece) => {
-                    self.bytes_left = self.bytes_left.saturating_sub(piece.len());
-                    decoder.push(&piece, &mut events).map_err(McpError::from)?;
-                }
-                None => events.extend(decoder.remainder()),
-            }
-            for event in events.drain(..) {
-                seen += 1;
-                if seen > MOST_EVENTS {
-                    return Err(protocol("there is no end of events"));
-                }
-                let other = event.kind.is_some_and(|it| it != "message");
-                // The first event may be empty: it would name a place to come back to.
-                if other || event.data.is_empty() {
-                    continue;
-                }
-                let value = serde_json::from_str(&event.data)
-                    .map_err(|_| protocol("an event is no JSON"))?;
-                match Message::read(value) {
-                    Some(Message::Request { id, method }) if answers < MOST_ANSWERS => {
-                        answers += 1;
-                        self.answer(&id, &method).await;
-                    }
-                    Some(message) => {
-                        if let Some(answer) = answer_to(id, message, status) {
-                            return answer;
-                        }
-                    }
-                    None => return Err(protocol("an event is no message")),
-                }
-            }
-            if ended {
-                return Err(protocol("the events end without an answer"));
-            }
-        }
-    }
-
-    /// Answers a request of the server's. If that does not reach it, it is for the server to go on
-    /// without, or not to answer ours.
-    async fn answer(&self, id: &Value, method: &str) {
-        if matches!(self.way, Way::Stateless) {
-            return;
-        }
-        let body = message::answer(id, method);
-        let sent = self.post(&body, HeaderMap::new(), ASIDE.min(self.left()), 0);
-        if let Err(error) = sent.await {
-            tracing::debug!(
-                code = error.code(),
-                "a request of an MCP server was not answered"
-            );
-        }
     }
 }
 
@@ -389,27 +277,7 @@ impl Failure {
     }
 }
 
-/// What an answer says to the request `id`; `None` where it is not the answer.
-fn answer_to(
-    id: u64,
-    message: Message,
-    status: StatusCode,
-) -> Option<Result<Map<String, Value>, Failure>> {
-    match message {
-        Message::Result { id: of, result } if of == id && status.is_success() => Some(Ok(result)),
-        // Whoever could not read a request does not know its number.
-        Message::Error { id: of, error } if of == id || of.is_null() => {
-            Some(Err(Failure::Rpc(status, error)))
-        }
-        _ => None,
-    }
-}
-
-fn protocol(reason: &'static str) -> Failure {
-    McpError::Protocol(reason).into()
-}
-
-fn failed(status: StatusCode) -> McpError {
+pub(super) fn failed(status: StatusCode) -> McpError {
     let code = status.as_u16();
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => McpError::Unauthorized { status: code },

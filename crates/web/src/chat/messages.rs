@@ -14,7 +14,7 @@ use stoa_app::chat::{self, Asked, Feedback, Question, sessions};
 use stoa_domain::{MessageId, Rating, SessionId};
 use utoipa::{IntoParams, ToSchema};
 
-use super::dto::{MessageView, NoticeView, SourceView, UsageView};
+use super::dto::{MessageView, SourceView, UsageView};
 use super::stream;
 use crate::http::body::Body;
 use crate::http::caller::Chat;
@@ -59,9 +59,6 @@ pub(crate) struct Answer {
     sources: Vec<SourceView>,
     /// What it took.
     usage: Option<UsageView>,
-    /// Why the answer is no model's: a budget is exhausted. Absent else.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<NoticeView>,
 }
 
 /// Sends a message and streams the answer (AI SDK UI message stream, version 1), or gives it whole
@@ -93,7 +90,6 @@ pub(crate) async fn send(
                 message: None,
                 sources: Vec::new(),
                 usage: None,
-                notice: None,
             };
             Ok((StatusCode::ACCEPTED, axum::Json(body)).into_response())
         }
@@ -130,23 +126,17 @@ async fn answered(
     if !wants_json(headers) {
         return Ok(stream::response(listener));
     }
-    let whole = whole(listener).await?;
-    let message = sessions::message(app, visitor, whole.message).await?;
-    let mut message = MessageView::from(message);
-    let answer = Answer {
-        sources: message.take_sources(),
-        message: Some(message),
-        usage: whole.usage,
-        notice: whole.notice,
-    };
-    Ok(axum::Json(answer).into_response())
+    let (message, usage) = whole(listener).await?;
+    let message = sessions::message(app, visitor, message).await?;
+    Ok(axum::Json(answer(message.into(), usage)).into_response())
 }
 
-/// What is seen of an answer that is followed to its end.
-struct Whole {
-    message: MessageId,
-    usage: Option<UsageView>,
-    notice: Option<NoticeView>,
+fn answer(mut message: MessageView, usage: Option<UsageView>) -> Answer {
+    Answer {
+        sources: message.take_sources(),
+        message: Some(message),
+        usage,
+    }
 }
 
 fn checked_name(name: Option<String>) -> Result<Option<String>, Problem> {
@@ -168,21 +158,17 @@ fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 /// Follows an answer to its end.
-async fn whole(mut listener: Listener) -> Result<Whole, Problem> {
-    let mut whole = Whole {
-        message: listener.message(),
-        usage: None,
-        notice: None,
-    };
+async fn whole(mut listener: Listener) -> Result<(MessageId, Option<UsageView>), Problem> {
+    let message = listener.message();
+    let mut usage = None;
     while let Some((_, event)) = listener.next().await {
         match event {
-            Event::Usage(seen) => whole.usage = Some(seen.into()),
-            Event::Notice(seen) => whole.notice = Some(seen.into()),
+            Event::Usage(seen) => usage = Some(seen.into()),
             Event::Error(failure) => return Err(failure_problem(&failure)),
             _ => {}
         }
     }
-    Ok(whole)
+    Ok((message, usage))
 }
 
 /// A failure of the answer as a problem.

@@ -143,6 +143,13 @@ impl Problem {
         &self.detail
     }
 
+    /// Names the fields that it is about.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<Violation>) -> Self {
+        self.errors = errors;
+        self
+    }
+
     /// Adds further members, those of an object, to the document.
     #[must_use]
     pub fn with_extension(mut self, extension: serde_json::Value) -> Self {

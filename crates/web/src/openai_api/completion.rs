@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use stoa_app::App;
 use stoa_app::chat::event::Source;
-use stoa_app::completions::{self, End, Piece, Running, Tokens};
-use stoa_domain::FinishReason;
+use stoa_app::completions::{self, End, Ending, Piece, Running, Tokens};
 use utoipa::ToSchema;
 
 use super::caller::{Key, Tolerant};
+use super::calls::CallView;
 use super::error::{ErrorDocument, OpenAiError};
 use super::request::NewCompletion;
 use super::stream;
@@ -44,7 +44,7 @@ struct Choice {
     /// Always null.
     #[schema(value_type = Option<Object>)]
     logprobs: Option<()>,
-    /// `stop`, `length` or `content_filter`.
+    /// `stop`, `length`, `content_filter` or `tool_calls`.
     finish_reason: &'static str,
 }
 
@@ -53,10 +53,13 @@ struct Choice {
 struct Message {
     /// Always `assistant`.
     role: &'static str,
-    /// The text, in Markdown.
-    content: String,
+    /// The text, in Markdown; null where there are only calls.
+    content: Option<String>,
     /// Always null.
     refusal: Option<String>,
+    /// The calls of the caller's tools that the model asks for; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallView>,
     /// What the bot's answer was drawn from; absent with other models.
     #[serde(skip_serializing_if = "Option::is_none")]
     stoa: Option<Drawn>,
@@ -101,6 +104,7 @@ impl Drawn {
 /// Completes a chat. With `model: "stoa"` the instance's bot answers, from its documents and by its
 /// instructions; nothing of the conversation is stored. With `stream: true` the answer comes as
 /// `chat.completion.chunk` events and `[DONE]`; the last chunk with a choice has `stoa.sources`.
+/// With `tools` the model may ask for calls, which are the caller's to run; see `finish_reason`.
 /// A client that hangs up ends it. Errors have OpenAI's shape.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = NewCompletion,
     responses(
@@ -129,18 +133,27 @@ pub(crate) async fn create(
 
 /// Follows a completion to its end.
 async fn whole(mut running: Running) -> Result<Completion, OpenAiError> {
-    let mut content = String::new();
+    let (mut content, mut calls) = (String::new(), Vec::new());
     loop {
         match running.next().await {
             Some(Piece::Text(text)) => content.push_str(&text),
-            Some(Piece::End(end)) => return Ok(completion(&running, content, end)),
+            Some(Piece::Call { call, .. }) => calls.push(call.into()),
+            // Its pieces; the whole follows.
+            Some(Piece::CallStart { .. } | Piece::CallArguments { .. }) => {}
+            Some(Piece::End(end)) => return Ok(completion(&running, content, calls, end)),
             Some(Piece::Failed(error)) => return Err(error.into()),
             None => return Err(completions::CompletionError::Restarting.into()),
         }
     }
 }
 
-fn completion(running: &Running, content: String, end: End) -> Completion {
+fn completion(
+    running: &Running,
+    content: String,
+    tool_calls: Vec<CallView>,
+    end: End,
+) -> Completion {
+    let is_all_calls = content.is_empty() && !tool_calls.is_empty();
     Completion {
         id: id(running),
         object: "chat.completion",
@@ -150,8 +163,9 @@ fn completion(running: &Running, content: String, end: End) -> Completion {
             index: 0,
             message: Message {
                 role: "assistant",
-                content,
+                content: (!is_all_calls).then_some(content),
                 refusal: None,
+                tool_calls,
                 stoa: end.sources.map(Drawn::from),
             },
             logprobs: None,
@@ -167,13 +181,11 @@ pub(crate) fn id(running: &Running) -> String {
 }
 
 /// OpenAI's word for why an answer ended.
-pub(crate) const fn finish_reason(reason: FinishReason) -> &'static str {
+pub(crate) const fn finish_reason(reason: Ending) -> &'static str {
     match reason {
-        FinishReason::Length => "length",
-        FinishReason::ContentFilter => "content_filter",
-        FinishReason::Stop
-        | FinishReason::Cancelled
-        | FinishReason::Interrupted
-        | FinishReason::Error => "stop",
+        Ending::Stop => "stop",
+        Ending::Length => "length",
+        Ending::ContentFilter => "content_filter",
+        Ending::ToolCalls => "tool_calls",
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use stoa_app::completions::{AiErrorCode, CompletionError, Stop};
+use stoa_app::completions::{AiErrorCode, CompletionError};
 use utoipa::ToSchema;
 
 use crate::http::problem::Problem;
@@ -92,6 +92,14 @@ impl OpenAiError {
     }
 }
 
+/// Refuses a field unless something holds of it.
+pub(super) fn require(holds: bool, param: &str, message: &str) -> Result<(), OpenAiError> {
+    match holds {
+        true => Ok(()),
+        false => Err(OpenAiError::invalid(Some(param), message)),
+    }
+}
+
 impl IntoResponse for OpenAiError {
     fn into_response(self) -> Response {
         let (status, wait) = (self.status, self.retry_after);
@@ -126,6 +134,10 @@ impl From<CompletionError> for OpenAiError {
         let wait = error.retry_after();
         let mut failure = match error {
             CompletionError::NoSuchModel => Self::no_such_model(),
+            CompletionError::WordsOnly => Self::unsupported(
+                "response_format",
+                "The bot answers in words. Name another model for other formats.",
+            ),
             CompletionError::NoQuestion => Self::invalid(
                 Some("messages"),
                 "There is no message of the role “user” to answer.",
@@ -155,7 +167,6 @@ impl From<CompletionError> for OpenAiError {
                 "ai_not_configured",
                 "No AI configuration is enabled. Add one, or enable one.",
             ),
-            CompletionError::NoBudget(stop) => no_budget(stop),
             CompletionError::Provider(error) => {
                 provider(error.code(), &error.to_string(), error.provider_message())
             }
@@ -165,20 +176,6 @@ impl From<CompletionError> for OpenAiError {
         failure.retry_after = failure.retry_after.or(wait);
         failure
     }
-}
-
-/// A budget of the instance's own stands against the call.
-fn no_budget(stop: Stop) -> OpenAiError {
-    let message = match stop {
-        Stop::Exhausted(exhausted) => format!(
-            "The instance's budget for AI is exhausted until {}. Raise it by PUT /api/client/v1/budgets, or wait.",
-            exhausted.resets_at.format("%Y-%m-%d %H:%M UTC")
-        ),
-        Stop::UnknownPrice => "A budget limits money, and the price of this model is not known. Give the configuration's input_price and output_price.".to_owned(),
-    };
-    let mut error = OpenAiError::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", message);
-    error.body.kind = "insufficient_quota";
-    error
 }
 
 /// What the provider of the caller's own instance said. The caller holds the instance's key, so they

@@ -5,12 +5,15 @@
 //! answer and is not supported is refused by name.
 
 mod caller;
+mod calls;
 mod completion;
 mod embeddings;
 mod error;
+mod messages;
 mod models;
 mod request;
 mod stream;
+mod tools;
 
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::routes;

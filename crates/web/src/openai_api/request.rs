@@ -3,14 +3,13 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stoa_app::completions::{CompletionRequest, said};
-use stoa_domain::MessageRole;
+use stoa_app::completions::CompletionRequest;
 use utoipa::ToSchema;
 
-use super::error::OpenAiError;
+use super::error::{OpenAiError, require};
+use super::messages::{Conversation, NewMessage};
+use super::tools::{self, NewTool, Wanted};
 
-/// The most messages of one request.
-const MOST_MESSAGES: usize = 2_000;
 /// The most stop texts, as with OpenAI, and the longest.
 const MOST_STOPS: usize = 4;
 const LONGEST_STOP: usize = 256;
@@ -47,11 +46,20 @@ pub(crate) struct NewCompletion {
     /// Only 1.
     #[serde(default)]
     n: Option<u64>,
-    /// Not supported yet.
+    /// The caller's own tools, at most 128. The model's calls are returned, with the finish reason
+    /// `tool_calls`; the caller runs them and asks again with a message of the role `tool` for each.
+    /// With `stoa` they are offered beside the documents.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Object>>)]
-    tools: Option<Vec<Value>>,
-    /// Only `text`.
+    tools: Option<Vec<NewTool>>,
+    /// `auto`, `none`, `required`, a function of the tools, or `allowed_tools`.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    tool_choice: Option<Value>,
+    /// `false` for one call at a time.
+    #[serde(default)]
+    parallel_tool_calls: Option<bool>,
+    /// `text`; with other models than `stoa` also `json_object` and `json_schema`, as far as the
+    /// provider can.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     response_format: Option<Value>,
@@ -65,6 +73,10 @@ pub(crate) struct NewCompletion {
     #[serde(default)]
     #[schema(value_type = Option<Vec<Object>>)]
     functions: Option<Vec<Value>>,
+    /// Not supported: give `tool_choice`.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    function_call: Option<Value>,
 }
 
 /// What a stream has besides.
@@ -73,17 +85,6 @@ pub(crate) struct StreamOptions {
     /// Whether a last chunk says what the answer took.
     #[serde(default)]
     pub(crate) include_usage: Option<bool>,
-}
-
-/// One message.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct NewMessage {
-    /// `system`, `developer`, `user`, `assistant` or `tool`.
-    role: String,
-    /// A text, or a list of parts of the type `text`.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    content: Option<Value>,
 }
 
 /// A text or several.
@@ -108,51 +109,27 @@ impl NewCompletion {
         )?;
         let max_output_tokens = self.max_output_tokens()?;
         let stop = stops(self.stop)?;
-        let count = self.messages.len();
-        require(
-            (1..=MOST_MESSAGES).contains(&count),
-            "messages",
-            "Give at least one message, and at most 2,000.",
-        )?;
-        let (mut context, mut turns) = (Vec::new(), Vec::new());
-        for (index, message) in self.messages.into_iter().enumerate() {
-            let field = format!("messages[{index}]");
-            let text = text(message.content, &field)?;
-            match message.role.as_str() {
-                "system" | "developer" => context.push(text),
-                "user" => turns.push(said(MessageRole::User, text)),
-                "assistant" => turns.push(said(MessageRole::Assistant, text)),
-                "tool" | "function" => {
-                    return Err(OpenAiError::unsupported(
-                        &field,
-                        "Tools are not supported yet.",
-                    ));
-                }
-                _ => {
-                    return Err(OpenAiError::invalid(
-                        Some(&format!("{field}.role")),
-                        "A role is system, developer, user, assistant or tool.",
-                    ));
-                }
-            }
-        }
-        require(
-            !turns.is_empty(),
-            "messages",
-            "There is nothing to answer but system messages.",
-        )?;
+        let offer = Wanted {
+            tools: self.tools.unwrap_or_default(),
+            choice: self.tool_choice,
+            parallel: self.parallel_tool_calls,
+        };
+        let offer = offer.parse()?;
+        let format = tools::format(self.response_format)?;
+        let conversation = Conversation::parse(self.messages)?;
         Ok(CompletionRequest {
             model: self.model,
-            context: context.join("\n\n"),
-            messages: turns,
+            context: conversation.context.join("\n\n"),
+            messages: conversation.messages,
             temperature: self.temperature,
             max_output_tokens,
             stop,
+            offer,
+            format,
         })
     }
 
     fn refuse_unsupported(&self) -> Result<(), OpenAiError> {
-        let is_text = |format: &Value| format["type"] == "text" || format.is_null();
         let only_text = |kinds: &Vec<String>| kinds.iter().all(|kind| kind == "text");
         let refusals = [
             (
@@ -161,24 +138,19 @@ impl NewCompletion {
                 "Only one answer is written: leave “n” out.",
             ),
             (
-                self.tools.as_ref().is_some_and(|it| !it.is_empty()),
-                "tools",
-                "Tools are not supported yet.",
-            ),
-            (
                 self.functions.is_some(),
                 "functions",
                 "“functions” is not supported. Give “tools”.",
             ),
             (
+                self.function_call.is_some(),
+                "function_call",
+                "“function_call” is not supported. Give “tool_choice”.",
+            ),
+            (
                 self.logprobs == Some(true),
                 "logprobs",
                 "Log probabilities are not supported.",
-            ),
-            (
-                !self.response_format.as_ref().is_none_or(is_text),
-                "response_format",
-                "Only the format “text” is supported.",
             ),
             (
                 !self.modalities.as_ref().is_none_or(only_text),
@@ -205,13 +177,6 @@ impl NewCompletion {
     }
 }
 
-fn require(holds: bool, param: &str, message: &str) -> Result<(), OpenAiError> {
-    match holds {
-        true => Ok(()),
-        false => Err(OpenAiError::invalid(Some(param), message)),
-    }
-}
-
 fn stops(stop: Option<OneOrMore>) -> Result<Vec<String>, OpenAiError> {
     let stops = match stop {
         None => Vec::new(),
@@ -223,53 +188,12 @@ fn stops(stop: Option<OneOrMore>) -> Result<Vec<String>, OpenAiError> {
     Ok(stops)
 }
 
-/// A message's text: as it stands, or its text parts one after another.
-fn text(content: Option<Value>, field: &str) -> Result<String, OpenAiError> {
-    let text = match content {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text,
-        Some(Value::Array(parts)) => {
-            let texts = parts
-                .iter()
-                .enumerate()
-                .map(|(index, part)| part_text(part, index, field));
-            texts.collect::<Result<Vec<_>, _>>()?.join("\n")
-        }
-        Some(_) => {
-            return Err(OpenAiError::invalid(
-                Some(&format!("{field}.content")),
-                "Content is a text or a list of text parts.",
-            ));
-        }
-    };
-    if text.contains('\0') {
-        return Err(OpenAiError::invalid(
-            Some(&format!("{field}.content")),
-            "It contains a NUL character (\\u0000). Leave it out.",
-        ));
-    }
-    Ok(text)
-}
-
-fn part_text<'a>(part: &'a Value, index: usize, field: &str) -> Result<&'a str, OpenAiError> {
-    let param = format!("{field}.content[{index}]");
-    match (part["type"].as_str(), &part["text"]) {
-        (Some("text"), Value::String(text)) => Ok(text),
-        (Some("image_url" | "input_audio" | "file"), _) => Err(OpenAiError::unsupported(
-            &param,
-            "Only text is read: no images, sound or files.",
-        )),
-        _ => Err(OpenAiError::invalid(
-            Some(&param),
-            "Give parts of the type “text”.",
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use stoa_app::completions::said;
+    use stoa_domain::MessageRole;
 
     fn parsed(body: Value) -> Result<CompletionRequest, String> {
         let new: NewCompletion = serde_json::from_value(body).unwrap();
@@ -283,7 +207,7 @@ mod tests {
         let request = parsed(json!({
             "model": "stoa", "n": 1, "user": "u", "seed": 7, "parallel_tool_calls": true,
             "response_format": {"type": "text"}, "max_tokens": 5, "max_completion_tokens": 9,
-            "stop": "END", "tools": [],
+            "stop": "END", "tools": [], "tool_choice": "auto",
             "messages": [
                 {"role": "developer", "content": "Be brief."},
                 {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "x"},
@@ -319,7 +243,8 @@ mod tests {
             ("max_tokens", json!(0)),
             ("stop", json!(["a", "b", "c", "d", "e"])),
             ("logprobs", json!(true)),
-            ("response_format", json!({"type": "json_object"})),
+            ("response_format", json!({"type": "grammar"})),
+            ("function_call", json!("auto")),
             ("modalities", json!(["text", "audio"])),
             ("functions", json!([])),
             ("messages", json!([])),

@@ -11,6 +11,7 @@ use futures_util::stream;
 use serde::Serialize;
 use stoa_app::completions::{CompletionError, End, Piece, Running};
 
+use super::calls::CallDelta;
 use super::completion::{Drawn, UsageView, finish_reason, id};
 use super::error::OpenAiError;
 
@@ -85,6 +86,8 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[CallDelta; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stoa: Option<&'a Drawn>,
 }
 
@@ -107,26 +110,53 @@ impl Frames {
     }
 
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(frame) = self.ready.pop_front() {
-            return Some(frame);
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Some(frame);
+            }
+            if self.is_over {
+                return None;
+            }
+            match tokio::time::timeout(KEEP_ALIVE, self.running.next()).await {
+                Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
+                Ok(Some(piece)) => self.push(piece),
+                Ok(None) => self.push_failure(CompletionError::Restarting),
+            }
         }
-        if self.is_over {
-            return None;
-        }
-        match tokio::time::timeout(KEEP_ALIVE, self.running.next()).await {
-            Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
-            Ok(Some(Piece::Text(text))) => {
+    }
+
+    /// What a piece is on the wire, which may be nothing.
+    fn push(&mut self, piece: Piece) {
+        match piece {
+            Piece::Text(text) => {
                 let delta = Delta {
                     content: Some(&text),
                     ..Delta::default()
                 };
                 self.push_choice(delta, None, None);
             }
-            Ok(Some(Piece::End(end))) => self.push_end(end),
-            Ok(Some(Piece::Failed(error))) => self.push_failure(error),
-            Ok(None) => self.push_failure(CompletionError::Restarting),
+            Piece::CallStart { index, id, name } => {
+                self.push_call(CallDelta::start(index, id, name));
+            }
+            Piece::CallArguments { index, text } => {
+                self.push_call(CallDelta::arguments(index, text));
+            }
+            Piece::Call { index, call } => {
+                if let Some(rest) = CallDelta::rest(index, &call) {
+                    self.push_call(rest);
+                }
+            }
+            Piece::End(end) => self.push_end(end),
+            Piece::Failed(error) => self.push_failure(error),
         }
-        self.ready.pop_front()
+    }
+
+    fn push_call(&mut self, call: CallDelta) {
+        let delta = Delta {
+            tool_calls: Some([call]),
+            ..Delta::default()
+        };
+        self.push_choice(delta, None, None);
     }
 
     /// The end of the answer, what it took where that was asked for, and the end of the stream.

@@ -1,25 +1,30 @@
 //! Requests for answers.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde_json::{Value, json};
-use stoa_domain::{MessageRole, Provider};
+use stoa_domain::Provider;
 use url::Url;
 
-use crate::error::AiError;
+use super::Dialect;
+use crate::error::{AiError, AiErrorCode};
 use crate::prices;
 use crate::provider::join;
-use crate::request::{ChatRequest, Endpoint, Message, Turn};
+use crate::request::{AnswerFormat, ChatRequest, Endpoint, Message};
 use crate::tools::{Tool, ToolCall, ToolChoice, ToolResult};
 use crate::wire::Call;
 use crate::wire::head::{KeyHeader, accepted, encode, headers};
+use crate::wire::sides::{self, Side, Speech, Words};
 
 /// The version of the API that is spoken here.
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// Anthropic insists on a bound. Where nobody set one, it is the model's own as far as this, which
-/// is a long answer for a chat and what a runaway one may cost.
-const USUAL_OUTPUT_TOKENS: u32 = 8_192;
+/// is a long answer for a chat, with what the newer models think before it, and what a runaway one
+/// may cost.
+const USUAL_OUTPUT_TOKENS: u32 = 16_384;
 
 /// What the oldest models write at most, for those that are not known.
 const CAUTIOUS_OUTPUT_TOKENS: u32 = 4_096;
@@ -41,6 +46,8 @@ struct Body<'a> {
     tools: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<Value>,
     stream: bool,
 }
 
@@ -52,6 +59,7 @@ struct Entry {
 
 /// The request for an answer.
 pub(crate) fn chat_call(
+    dialect: Dialect,
     base: &Url,
     endpoint: &Endpoint,
     request: &ChatRequest,
@@ -65,9 +73,13 @@ pub(crate) fn chat_call(
         system: &request.system,
         messages: messages(&request.messages),
         // Elsewhere the scale goes to 2.
-        temperature: request.temperature.map(|it| it.min(1.0)),
-        tools: request.tools.iter().map(tool).collect(),
+        temperature: request
+            .temperature
+            .filter(|_| !dialect.without_temperature)
+            .map(|it| it.min(1.0)),
+        tools: tools(request),
         tool_choice: tool_choice(request),
+        output_config: output_config(request)?,
         stream: streaming,
     };
     Ok(Call {
@@ -89,44 +101,30 @@ fn usual_output(model: &str) -> u32 {
         .map_or(CAUTIOUS_OUTPUT_TOKENS, |it| it.min(USUAL_OUTPUT_TOKENS))
 }
 
-/// The conversation, with what one side said in a row as one message and without what is empty:
-/// Anthropic refuses both.
+const WORDS: Words = Words {
+    text,
+    call: called,
+    result: returned,
+};
+
+/// The conversation in turns and without what is empty, since Anthropic refuses anything else.
 fn messages(conversation: &[Message]) -> Vec<Entry> {
-    let mut messages: Vec<Entry> = Vec::new();
-    for message in conversation {
-        let (role, blocks) = match message {
-            Message::Said(Turn { role, content }) => {
-                let role = match role {
-                    MessageRole::User => "user",
-                    MessageRole::Assistant | MessageRole::Agent => "assistant",
-                };
-                (role, text(content).into_iter().collect())
-            }
-            Message::Called { content, calls } => {
-                let blocks = text(content).into_iter().chain(calls.iter().map(called));
-                ("assistant", blocks.collect::<Vec<_>>())
-            }
-            Message::Returned(result) => ("user", vec![returned(result)]),
+    let mut speeches = sides::of(conversation, &WORDS);
+    if speeches.first().is_none_or(|it| it.side != Side::User) {
+        let opening = Speech {
+            side: Side::User,
+            parts: text(OPENING).into_iter().collect(),
         };
-        if blocks.is_empty() {
-            continue;
-        }
-        match messages.last_mut().filter(|it| it.role == role) {
-            Some(last) => last.content.extend(blocks),
-            None => messages.push(Entry {
-                role,
-                content: blocks,
-            }),
-        }
+        speeches.insert(0, opening);
     }
-    if messages.first().is_none_or(|it| it.role != "user") {
-        let opening = Entry {
-            role: "user",
-            content: text(OPENING).into_iter().collect(),
-        };
-        messages.insert(0, opening);
-    }
-    messages
+    let entry = |speech: Speech| Entry {
+        role: match speech.side {
+            Side::User => "user",
+            Side::Model => "assistant",
+        },
+        content: speech.parts,
+    };
+    speeches.into_iter().map(entry).collect()
 }
 
 fn text(content: &str) -> Option<Value> {
@@ -163,24 +161,68 @@ fn own_id(id: &str) -> String {
         .collect()
 }
 
+/// The tools that are offered. Where none is, but the conversation has calls, the called ones are
+/// named all the same: Anthropic refuses calls of tools that the request does not have.
+fn tools(request: &ChatRequest) -> Vec<Value> {
+    if !request.tools.is_empty() {
+        return request.tools.iter().map(tool).collect();
+    }
+    let bare = |name: &str| json!({"name": name, "input_schema": {"type": "object"}});
+    called_names(request).into_iter().map(bare).collect()
+}
+
+fn called_names(request: &ChatRequest) -> BTreeSet<&str> {
+    let calls = request.messages.iter().flat_map(Message::calls);
+    calls.map(|call| call.name.as_str()).collect()
+}
+
 fn tool(tool: &Tool) -> Value {
-    json!({"name": tool.name, "description": tool.description, "input_schema": tool.schema})
+    let mut described = json!({"name": tool.name, "input_schema": tool.schema});
+    if !tool.description.is_empty() {
+        described["description"] = tool.description.as_str().into();
+    }
+    if tool.strict {
+        described["strict"] = true.into();
+    }
+    described
 }
 
 fn tool_choice(request: &ChatRequest) -> Option<Value> {
     if request.tools.is_empty() {
-        return None;
+        let has_calls = !called_names(request).is_empty();
+        return has_calls.then(|| json!({"type": "none"}));
     }
-    Some(match &request.tool_choice {
-        ToolChoice::Auto => return None,
-        ToolChoice::None => json!({"type": "none"}),
+    let mut choice = match &request.tool_choice {
+        ToolChoice::Auto if !request.one_call => return None,
+        ToolChoice::Auto => json!({"type": "auto"}),
+        ToolChoice::None => return Some(json!({"type": "none"})),
         ToolChoice::Required => json!({"type": "any"}),
         ToolChoice::Named(name) => json!({"type": "tool", "name": name}),
-    })
+    };
+    if request.one_call {
+        choice["disable_parallel_tool_use"] = true.into();
+    }
+    Some(choice)
+}
+
+/// Anthropic holds a model to a schema, and has no JSON without one.
+fn output_config(request: &ChatRequest) -> Result<Option<Value>, AiError> {
+    match &request.format {
+        None => Ok(None),
+        Some(AnswerFormat::JsonSchema { schema, .. }) => Ok(Some(
+            json!({"format": {"type": "json_schema", "schema": schema}}),
+        )),
+        Some(AnswerFormat::JsonObject) => Err(AiError::new(
+            AiErrorCode::Unsupported,
+            "anthropic has no JSON without a schema",
+        )),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use stoa_domain::MessageRole;
+
     use super::*;
 
     fn shape(turns: &[Message]) -> Value {

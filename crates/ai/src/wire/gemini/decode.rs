@@ -79,16 +79,20 @@ struct UsageBody {
     thoughts_token_count: Option<u64>,
     #[serde(default)]
     cached_content_token_count: Option<u64>,
+    #[serde(default)]
+    tool_use_prompt_token_count: Option<u64>,
 }
 
 impl From<UsageBody> for UsagePart {
-    /// Thoughts are paid for as output and counted apart.
+    /// Thoughts are paid for as output and counted apart, and so is what tools of Google's gave.
     fn from(body: UsageBody) -> Self {
         let written = [body.candidates_token_count, body.thoughts_token_count];
         let known = written.iter().any(Option::is_some);
         let sum = written.into_iter().flatten().fold(0, u64::saturating_add);
         Self {
-            input: body.prompt_token_count,
+            input: body
+                .prompt_token_count
+                .map(|it| it.saturating_add(body.tool_use_prompt_token_count.unwrap_or_default())),
             output: known.then_some(sum),
             cached: body.cached_content_token_count,
         }
@@ -165,17 +169,29 @@ impl ContentPart {
     }
 }
 
-/// Gemini's reasons, of which two say that the model failed at a call.
+/// Gemini's reasons (google-genai 3.6.1 for Python, `FinishReason`), of which some say that the
+/// model failed.
 fn ending(raw: &str) -> Result<Ending, AiError> {
+    let failed = |what| Err(AiError::new(AiErrorCode::Interrupted, what));
     match raw {
-        "MAX_TOKENS" => Ok(Ending::Length),
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY" => {
-            Ok(Ending::ContentFilter)
+        "MAX_TOKENS" | "CONTINUATION" => Ok(Ending::Length),
+        "SAFETY"
+        | "RECITATION"
+        | "LANGUAGE"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION"
+        | "ESCALATION"
+        | "PUP_LIMITED_DISABLED"
+        | "MODEL_ARMOR" => Ok(Ending::ContentFilter),
+        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => {
+            failed("the model failed at a tool call")
         }
-        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" => Err(AiError::new(
-            AiErrorCode::Interrupted,
-            "the model failed at a tool call",
-        )),
+        "MALFORMED_RESPONSE" => failed("the model's answer was malformed"),
+        "MISSING_THOUGHT_SIGNATURE" => failed("a call was without its signature"),
         _ => Ok(Ending::Stop),
     }
 }
@@ -217,6 +233,9 @@ mod tests {
             ("SAFETY", Ending::ContentFilter),
             ("RECITATION", Ending::ContentFilter),
             ("PROHIBITED_CONTENT", Ending::ContentFilter),
+            ("LANGUAGE", Ending::ContentFilter),
+            ("ESCALATION", Ending::ContentFilter),
+            ("CONTINUATION", Ending::Length),
             ("OTHER", Ending::Stop),
             ("GALAXY", Ending::Stop),
         ] {
@@ -224,8 +243,20 @@ mod tests {
             let raw = Some(word.to_owned());
             assert_eq!(decoded(&data).unwrap(), [Part::Finish { ending, raw }]);
         }
-        let error = decoded(r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#);
-        assert_eq!(error.unwrap_err().code(), AiErrorCode::Interrupted);
+        for word in [
+            "MALFORMED_FUNCTION_CALL",
+            "MISSING_THOUGHT_SIGNATURE",
+            "MALFORMED_RESPONSE",
+        ] {
+            let error = decoded(&format!(
+                r#"{{"candidates":[{{"finishReason":"{word}"}}]}}"#
+            ));
+            assert_eq!(
+                error.unwrap_err().code(),
+                AiErrorCode::Interrupted,
+                "{word}"
+            );
+        }
     }
 
     #[test]
@@ -241,9 +272,9 @@ mod tests {
 
     #[test]
     fn thoughts_count_as_written() {
-        let data = r#"{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":5,"thoughtsTokenCount":20,"totalTokenCount":34}}"#;
+        let data = r#"{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":5,"thoughtsTokenCount":20,"toolUsePromptTokenCount":3,"totalTokenCount":37}}"#;
         let usage = UsagePart {
-            input: Some(9),
+            input: Some(12),
             output: Some(25),
             cached: None,
         };

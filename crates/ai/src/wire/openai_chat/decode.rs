@@ -31,6 +31,9 @@ struct Reply<'a> {
 struct Groq {
     #[serde(default)]
     usage: Option<UsageBody>,
+    /// Why the answer breaks off here.
+    #[serde(default)]
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -47,9 +50,12 @@ struct Delta<'a> {
     content: Option<Content<'a>>,
     #[serde(borrow, default)]
     refusal: Option<Cow<'a, str>>,
-    /// The thoughts of a reasoning model, by the two names in use. Never shown.
-    #[serde(borrow, default, alias = "reasoning")]
+    /// The thoughts of a reasoning model, by the two names in use. Never shown. OpenRouter sends
+    /// the one, others send both.
+    #[serde(borrow, default)]
     reasoning_content: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    reasoning: Option<Thoughts<'a>>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<Called<'a>>>,
 }
@@ -74,6 +80,14 @@ struct Function<'a> {
     arguments: Option<Value>,
 }
 
+/// Thoughts, which somebody may give in another shape than a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Thoughts<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Other(serde::de::IgnoredAny),
+}
+
 /// Mistral's reasoning models answer in parts, of which only the text is for people.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -86,6 +100,8 @@ enum Content<'a> {
 struct ContentPart {
     #[serde(default)]
     text: Option<String>,
+    #[serde(default)]
+    thinking: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -93,10 +109,20 @@ struct UsageBody {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-    /// DeepSeek's word for the same.
+    total_tokens: Option<u64>,
     #[serde(default)]
+    prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's word for what came from the cache, and Mistral's.
+    #[serde(default, alias = "num_cached_tokens")]
     prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct CompletionDetails {
+    #[serde(default)]
+    reasoning_tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -110,11 +136,25 @@ impl From<UsageBody> for UsagePart {
         let details = body.prompt_tokens_details;
         Self {
             input: body.prompt_tokens,
-            output: body.completion_tokens,
+            output: body
+                .completion_tokens
+                .map(|it| it.saturating_add(body.thoughts_apart())),
             cached: details
                 .and_then(|it| it.cached_tokens)
                 .or(body.prompt_cache_hit_tokens),
         }
+    }
+}
+
+impl UsageBody {
+    /// Thoughts that are paid for as output and not counted as such: xAI's, whose total has them.
+    fn thoughts_apart(&self) -> u64 {
+        let apart = || {
+            let thoughts = self.completion_tokens_details?.reasoning_tokens?;
+            let counted = self.prompt_tokens?.checked_add(self.completion_tokens?)?;
+            (self.total_tokens? == counted.checked_add(thoughts)?).then_some(thoughts)
+        };
+        apart().unwrap_or(0)
     }
 }
 
@@ -139,6 +179,25 @@ impl From<Called<'_>> for CallPart {
 }
 
 impl Delta<'_> {
+    fn take_thoughts(&mut self) -> Option<Part> {
+        let thoughts = self
+            .reasoning_content
+            .take()
+            .or_else(|| match self.reasoning.take() {
+                Some(Thoughts::Text(text)) => Some(text),
+                Some(Thoughts::Other(_)) | None => None,
+            });
+        if let Some(text) = thoughts.filter(|it| !it.is_empty()) {
+            return Some(Part::Thought(text.into_owned()));
+        }
+        match &self.content {
+            Some(Content::Parts(parts)) if parts.iter().any(|it| it.thinking.is_some()) => {
+                Some(Part::Progress)
+            }
+            _ => None,
+        }
+    }
+
     fn take_text(&mut self) -> String {
         let said = match self.content.take() {
             Some(Content::Text(text)) => text.into_owned(),
@@ -175,7 +234,8 @@ pub(crate) fn decode_whole(body: &[u8]) -> Result<Vec<Part>, AiError> {
 impl Reply<'_> {
     /// Says what it says, and whether it has a choice at all.
     fn decode(self, parts: &mut Vec<Part>) -> Result<bool, AiError> {
-        if let Some(error) = &self.error {
+        let groqs = self.x_groq.as_ref().and_then(|it| it.error.as_ref());
+        if let Some(error) = self.error.as_ref().or(groqs) {
             return Err(failures::in_stream(&Said::of(error)));
         }
         if let Some(model) = self.model.filter(|it| !it.is_empty()) {
@@ -195,10 +255,7 @@ impl Reply<'_> {
 impl Choice<'_> {
     fn decode(self, parts: &mut Vec<Part>) -> Result<(), AiError> {
         if let Some(mut delta) = self.delta {
-            let thoughts = delta.reasoning_content.take();
-            if thoughts.is_some_and(|it| !it.is_empty()) {
-                parts.push(Part::Progress);
-            }
+            parts.extend(delta.take_thoughts());
             let text = delta.take_text();
             if !text.is_empty() {
                 parts.push(Part::Text(text));
@@ -284,17 +341,34 @@ mod tests {
         assert_eq!(parts(r#"{"type":"ping"}"#), []);
         assert_eq!(
             parts(r#"{"choices":[{"delta":{"content":null,"reasoning_content":"hm"}}]}"#),
-            [Part::Progress]
+            [Part::Thought("hm".to_owned())]
         );
         assert_eq!(
             parts(r#"{"choices":[{"delta":{"reasoning":"hm"}}]}"#),
-            [Part::Progress]
+            [Part::Thought("hm".to_owned())]
+        );
+        assert_eq!(
+            parts(
+                r#"{"choices":[{"delta":{"reasoning":"hm","reasoning_content":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm"}]}}]}"#
+            ),
+            [Part::Thought("hm".to_owned())]
+        );
+        assert_eq!(
+            parts(r#"{"choices":[{"delta":{"reasoning":{"x":1}}}]}"#),
+            []
         );
         assert_eq!(
             parts(
                 r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[]},{"type":"text","text":"Yes"}]}}]}"#
             ),
-            [Part::Text("Yes".to_owned())]
+            [Part::Progress, Part::Text("Yes".to_owned())]
+        );
+        // mistralai 3.7.0 for Python, `FunctionCall`: arguments may be an object.
+        let called = parts(
+            r#"{"choices":[{"delta":{"tool_calls":[{"id":"D681PevKs","index":0,"function":{"name":"f","arguments":{"a":1}}}]}}]}"#,
+        );
+        assert!(
+            matches!(&called[..], [Part::Call(CallPart { arguments, .. })] if arguments == r#"{"a":1}"#)
         );
         // A count that is missing is unknown, not 0.
         let partial = parts(r#"{"usage":{"prompt_tokens":3}}"#).remove(0);
@@ -303,6 +377,31 @@ mod tests {
         };
         assert_eq!(partial.counted(), None);
         assert_eq!(parts(r#"{"error":null,"choices":null}"#), []);
+    }
+
+    #[test]
+    fn what_was_cached_and_thought_is_counted_as_each_says_it() {
+        let usage = |body: &str| match &parts(&format!(r#"{{"usage":{body}}}"#))[..] {
+            [Part::Usage(usage)] => *usage,
+            other => panic!("{other:?}"),
+        };
+        let counts = |input, output, cached| UsagePart {
+            input: Some(input),
+            output: Some(output),
+            cached: Some(cached),
+        };
+        // openai 3.57.0 for Python, `CompletionUsage`: thoughts are in `completion_tokens`.
+        let openai = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":64},"completion_tokens_details":{"reasoning_tokens":40}}"#;
+        assert_eq!(usage(openai), counts(100, 50, 64));
+        // @ai-sdk/xai 3.0.138, `convertXaiChatUsage`: they are not.
+        let xai = r#"{"prompt_tokens":100,"completion_tokens":10,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":64},"completion_tokens_details":{"reasoning_tokens":40}}"#;
+        assert_eq!(usage(xai), counts(100, 50, 64));
+        // @ai-sdk/deepseek 2.0.69, `tokenUsageSchema`.
+        let deepseek = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}"#;
+        assert_eq!(usage(deepseek), counts(100, 50, 64));
+        // @ai-sdk/mistral 3.0.69, its usage schema.
+        let mistral = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"num_cached_tokens":64}"#;
+        assert_eq!(usage(mistral), counts(100, 50, 64));
     }
 
     #[test]
@@ -324,6 +423,11 @@ mod tests {
             AiErrorCode::RateLimited { retry_after: None }
         );
         assert_eq!(code(r#"{"error":"boom"}"#), AiErrorCode::Overloaded);
+        // groq 1.7.0 for Python, `XGroq`.
+        assert_eq!(
+            code(r#"{"choices":[],"x_groq":{"id":"req_1","error":"over capacity"}}"#),
+            AiErrorCode::Overloaded
+        );
         for nonsense in ["{", "\"text\"", "[1]", r#"{"choices":7}"#, ""] {
             assert_eq!(code(nonsense), AiErrorCode::Protocol, "{nonsense}");
         }

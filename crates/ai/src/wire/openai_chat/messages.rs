@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stoa_domain::MessageRole;
 
 use super::{Dialect, ToolWords};
-use crate::request::{ChatRequest, Message, Turn};
+use crate::request::{AnswerFormat, ChatRequest, Message, Turn};
 use crate::tools::{Tool, ToolCall, ToolChoice};
 
 #[derive(Serialize)]
@@ -16,7 +16,12 @@ pub(super) struct Entry<'a> {
     tool_calls: Vec<Called<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
 }
+
+/// Stands for thoughts that nobody has any more; an empty text is refused.
+const NO_THOUGHTS: &str = " ";
 
 #[derive(Serialize)]
 struct Called<'a> {
@@ -38,6 +43,7 @@ pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>
         content,
         tool_calls: Vec::new(),
         tool_call_id: None,
+        reasoning_content: (role == "assistant" && dialect.wants_thoughts).then_some(NO_THOUGHTS),
     };
     let ids = Ids::of(dialect, request);
     let system = (!request.system.is_empty()).then(|| plain("system", request.system.as_str()));
@@ -48,7 +54,7 @@ pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>
         },
         Message::Called { content, calls } => Entry {
             tool_calls: calls.iter().map(|call| ids.called(call)).collect(),
-            ..plain("assistant", content)
+            ..thinking(plain("assistant", content), calls)
         },
         Message::Returned(result) => Entry {
             tool_call_id: Some(ids.written(&result.call_id)),
@@ -56,6 +62,15 @@ pub(super) fn messages(dialect: Dialect, request: &ChatRequest) -> Vec<Entry<'_>
         },
     });
     system.into_iter().chain(turns).collect()
+}
+
+/// A message with what the model thought before its calls, where it wants to see that.
+fn thinking<'a>(entry: Entry<'a>, calls: &'a [ToolCall]) -> Entry<'a> {
+    let thoughts = calls.iter().find_map(ToolCall::thoughts);
+    Entry {
+        reasoning_content: entry.reasoning_content.map(|none| thoughts.unwrap_or(none)),
+        ..entry
+    }
 }
 
 /// How the ids of calls are written.
@@ -66,10 +81,7 @@ struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     fn of(dialect: Dialect, request: &'a ChatRequest) -> Self {
-        let calls = request.messages.iter().flat_map(|turn| match turn {
-            Message::Called { calls, .. } => calls.as_slice(),
-            Message::Said(_) | Message::Returned(_) => &[],
-        });
+        let calls = request.messages.iter().flat_map(Message::calls);
         let is_mistrals =
             |id: &str| id.len() == 9 && id.chars().all(|it| it.is_ascii_alphanumeric());
         let ids: Vec<&str> = calls.map(|call| call.id.as_str()).collect();
@@ -106,9 +118,14 @@ impl<'a> Ids<'a> {
 /// The tools that are offered.
 pub(super) fn tools(tools: &[Tool]) -> Vec<Value> {
     let tool = |tool: &Tool| {
-        json!({"type": "function", "function": {
-            "name": tool.name, "description": tool.description, "parameters": tool.schema,
-        }})
+        let mut function = json!({"name": tool.name, "parameters": tool.schema});
+        if !tool.description.is_empty() {
+            function["description"] = tool.description.as_str().into();
+        }
+        if tool.strict {
+            function["strict"] = true.into();
+        }
+        json!({"type": "function", "function": function})
     };
     tools.iter().map(tool).collect()
 }
@@ -125,4 +142,23 @@ pub(super) fn tool_choice(dialect: Dialect, request: &ChatRequest) -> Option<Val
         ToolChoice::Required => json!("required"),
         ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
     })
+}
+
+/// What the answer is to be, where it is not plain text.
+pub(super) fn response_format(format: &AnswerFormat) -> Value {
+    match format {
+        AnswerFormat::JsonObject => json!({"type": "json_object"}),
+        AnswerFormat::JsonSchema {
+            name,
+            description,
+            schema,
+            strict,
+        } => {
+            let mut inner = json!({"name": name, "schema": schema, "strict": strict});
+            if let Some(description) = description {
+                inner["description"] = description.as_str().into();
+            }
+            json!({"type": "json_schema", "json_schema": inner})
+        }
+    }
 }

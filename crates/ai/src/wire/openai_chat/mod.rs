@@ -15,6 +15,7 @@ pub(crate) use self::embeddings::{decode_embeddings, embeddings_call};
 pub(crate) use self::models::{decode_models, models_call};
 pub(crate) use self::request::chat_call;
 use crate::error::{AiError, AiErrorCode};
+use crate::wire::failures;
 use crate::wire::head::KeyHeader;
 
 /// In what those who speak this format differ.
@@ -28,6 +29,13 @@ pub(crate) struct Dialect {
     pub(crate) addresses: Addresses,
     /// How tools are asked for.
     pub(crate) tools: ToolWords,
+    /// Whether `parallel_tool_calls` is known; OpenAI's first reasoning models refuse it.
+    pub(crate) knows_one_call: bool,
+    /// Whether the temperature may be said; OpenAI's reasoning models refuse any but their own.
+    pub(crate) knows_temperature: bool,
+    /// Whether a model wants to see again what it thought before its calls; DeepSeek's refuse a
+    /// conversation that is without.
+    pub(crate) wants_thoughts: bool,
 }
 
 /// Whose addresses.
@@ -77,6 +85,28 @@ impl Dialect {
         if self.asks_for_usage && said.contains("stream_options") {
             return Some(Self {
                 asks_for_usage: false,
+                ..self
+            });
+        }
+        if self.knows_one_call && said.contains("parallel_tool_calls") {
+            return Some(Self {
+                knows_one_call: false,
+                ..self
+            });
+        }
+        if self.knows_temperature && failures::refuses_temperature(said) {
+            return Some(Self {
+                knows_temperature: false,
+                ..self
+            });
+        }
+        // "The reasoning_content in the thinking mode must be passed back to the API."
+        if !self.wants_thoughts
+            && said.contains("reasoning_content")
+            && said.contains("passed back")
+        {
+            return Some(Self {
+                wants_thoughts: true,
                 ..self
             });
         }

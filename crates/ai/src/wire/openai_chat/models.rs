@@ -54,6 +54,9 @@ struct Model {
     /// OpenRouter's `output_modalities`.
     #[serde(default)]
     architecture: Option<Value>,
+    /// OpenRouter's `max_completion_tokens`.
+    #[serde(default)]
+    top_provider: Option<Value>,
     /// Together's.
     #[serde(default, rename = "type")]
     kind: Option<String>,
@@ -69,7 +72,9 @@ pub(crate) fn decode_models(body: &[u8]) -> Result<ModelPage, AiError> {
             kind: model.kind()?,
             name: model.name,
             context_window: model.context_length,
-            max_output_tokens: model.max_completion_tokens,
+            max_output_tokens: model
+                .max_completion_tokens
+                .or_else(|| model.top_provider?.get("max_completion_tokens")?.as_u64()),
             id: model.id,
         })
     });
@@ -94,7 +99,8 @@ impl Model {
             return Some(ModelKind::Embedding);
         }
         if chats == Some(false) {
-            return None;
+            // Mistral has no word for those that embed; their names do.
+            return self.id.contains("embed").then_some(ModelKind::Embedding);
         }
         if let Some(outputs) = self.outputs() {
             let gives = |what: &str| outputs.iter().any(|it| it == what);
@@ -131,23 +137,26 @@ mod tests {
     fn what_a_server_says_of_its_models_is_heeded() {
         let body = r#"{"object":"list","data":[{"id":"gpt","object":"model","owned_by":"o"}]}"#;
         assert_eq!(listed(body), [("gpt".to_owned(), ModelKind::Unknown)]);
+        // mistralai 3.7.0 for Python, `ModelCapabilities`, which has no embeddings.
         let mistral = r#"{"data":[
             {"id":"large","capabilities":{"completion_chat":true},"max_context_length":131072},
-            {"id":"embed","capabilities":{"completion_chat":false,"embeddings":true}},
+            {"id":"mistral-embed","capabilities":{"completion_chat":false,"completion_fim":false,"vision":false}},
             {"id":"ocr","capabilities":{"completion_chat":false}}]}"#;
         assert_eq!(
             listed(mistral),
             [
                 ("large".to_owned(), ModelKind::Chat),
-                ("embed".to_owned(), ModelKind::Embedding)
+                ("mistral-embed".to_owned(), ModelKind::Embedding)
             ]
         );
         let page = decode_models(mistral.as_bytes()).unwrap();
         assert_eq!(page.models[0].context_window, Some(131_072));
         let openrouter = r#"{"data":[
-            {"id":"a/b","name":"A: B","context_length":1000,"architecture":{"output_modalities":["text"]}},
+            {"id":"a/b","name":"A: B","context_length":1000,"top_provider":{"max_completion_tokens":100},"architecture":{"output_modalities":["text"]}},
             {"id":"a/i","name":"A: I","architecture":{"output_modalities":["image"]}}]}"#;
         assert_eq!(listed(openrouter), [("a/b".to_owned(), ModelKind::Chat)]);
+        let page = decode_models(openrouter.as_bytes()).unwrap();
+        assert_eq!(page.models[0].max_output_tokens, Some(100));
         let together = r#"[{"id":"t","type":"chat"},{"id":"i","type":"image"}]"#;
         assert_eq!(listed(together), [("t".to_owned(), ModelKind::Chat)]);
         let groq = r#"{"data":[{"id":"old","active":false},{"id":"new","active":true,"context_window":8192,"max_completion_tokens":4096}]}"#;

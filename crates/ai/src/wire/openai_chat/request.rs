@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use super::messages::{Entry, messages, tool_choice, tools};
+use super::messages::{Entry, messages, response_format, tool_choice, tools};
 use super::{Dialect, OutputLimit, address};
 use crate::error::AiError;
 use crate::request::{ChatRequest, Endpoint};
@@ -25,6 +25,10 @@ struct Body<'a> {
     tools: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
@@ -51,11 +55,13 @@ pub(crate) fn chat_call(
     let body = Body {
         model: &request.model,
         messages: messages(dialect, request),
-        temperature: request.temperature,
+        temperature: request.temperature.filter(|_| dialect.knows_temperature),
         max_tokens: limit(OutputLimit::MaxTokens),
         max_completion_tokens: limit(OutputLimit::MaxCompletionTokens),
         tools: tools(&request.tools),
         tool_choice: tool_choice(dialect, request),
+        parallel_tool_calls: asks_for_one(dialect, request).then_some(false),
+        response_format: request.format.as_ref().map(response_format),
         stream: streaming,
         stream_options: (streaming && dialect.asks_for_usage).then_some(StreamOptions {
             include_usage: true,
@@ -66,4 +72,9 @@ pub(crate) fn chat_call(
         headers: headers(endpoint, dialect.key_header(), accepted(streaming))?,
         body: Some(encode(&body)?),
     })
+}
+
+/// Several calls at once are everybody's usual, so only one is asked for, and only where it matters.
+fn asks_for_one(dialect: Dialect, request: &ChatRequest) -> bool {
+    dialect.knows_one_call && request.one_call && !request.tools.is_empty()
 }

@@ -1,6 +1,6 @@
 //! A request to one model: as many passages and as much of the conversation as it has room for.
 
-use stoa_ai::{ChatRequest, Turn};
+use stoa_ai::{ChatRequest, Message, Tool};
 
 use super::Opener;
 use crate::chat::event::Source;
@@ -68,10 +68,17 @@ impl Opener<'_> {
             summary: inquiry.known.summary.as_deref(),
             context: &inquiry.context,
             is_small_talk,
+            has_tools: inquiry.has_tools(),
         };
-        let said = |turn: &Turn| reader.tokens(turns::words(turn));
+        let said = |message: &Message| turns::texts(message).map(|it| reader.tokens(it)).sum();
+        let offered = |tool: &Tool| -> usize {
+            let schema = tool.schema.to_string();
+            let texts = [&tool.name, &tool.description, &schema];
+            texts.into_iter().map(|it| reader.tokens(it)).sum()
+        };
         let fixed = reader.tokens(&prompt::system_prompt(&brief, &[]))
-            + inquiry.latest.iter().map(said).sum::<usize>();
+            + inquiry.latest.iter().map(said).sum::<usize>()
+            + inquiry.offer.tools.iter().map(offered).sum::<usize>();
         let room = match size {
             Size::Usual => reader.room(fixed),
             Size::Within(room) => room,
@@ -90,19 +97,17 @@ impl Opener<'_> {
         let request = ChatRequest {
             model: model.model.clone(),
             system: prompt::system_prompt(&brief, &found[..passages]),
-            messages: earlier
-                .iter()
-                .chain(&inquiry.latest)
-                .cloned()
-                .map(Into::into)
-                .collect(),
+            messages: earlier.iter().chain(&inquiry.latest).cloned().collect(),
             temperature: inquiry
                 .sampling
                 .temperature
                 .or(model.temperature)
                 .map(|temperature| temperature as f32),
             max_output_tokens: most_output,
-            ..ChatRequest::default()
+            tools: inquiry.offer.tools.clone(),
+            tool_choice: inquiry.offer.choice.clone(),
+            one_call: inquiry.offer.one_call,
+            format: None,
         };
         Draft {
             request,
@@ -126,7 +131,7 @@ impl Opener<'_> {
 }
 
 /// How many of the last messages fit, in whole turns: an answer without its question misleads.
-fn fitting_turns(earlier: &[Turn], room: usize, size: impl Fn(&Turn) -> usize) -> usize {
+fn fitting_turns(earlier: &[Message], room: usize, size: impl Fn(&Message) -> usize) -> usize {
     let (mut used, mut kept) = (0, 0);
     for (count, turn) in earlier.iter().rev().enumerate() {
         used += size(turn);
@@ -146,7 +151,7 @@ mod tests {
     use super::*;
     use stoa_domain::MessageRole;
 
-    fn conversation(roles: &[MessageRole]) -> Vec<Turn> {
+    fn conversation(roles: &[MessageRole]) -> Vec<Message> {
         roles.iter().map(|role| turns::said(*role, "x")).collect()
     }
 

@@ -27,6 +27,8 @@ pub struct Brief<'a> {
     pub context: &'a str,
     /// Whether the visitor only greets, thanks or takes leave.
     pub is_small_talk: bool,
+    /// Whether the answer may come from tools as well.
+    pub has_tools: bool,
 }
 
 /// The first message to the model.
@@ -41,7 +43,7 @@ pub fn system_prompt(brief: &Brief<'_>, sources: &[Source]) -> String {
              sentence and offer to help. State no facts.",
         );
     } else {
-        push_policy(&mut prompt, instructions);
+        push_policy(&mut prompt, instructions, brief.has_tools);
     }
     push_language(&mut prompt, brief);
     if !brief.context.is_empty() {
@@ -80,8 +82,11 @@ fn own_instructions(brief: &Brief<'_>) -> String {
     }
 }
 
-fn push_policy(prompt: &mut String, instructions: &RagInstructions) {
+fn push_policy(prompt: &mut String, instructions: &RagInstructions, has_tools: bool) {
     prompt.push_str(match instructions.answer_policy {
+        AnswerPolicy::DocumentsOnly if has_tools => {
+            "Answer from the passages below and from what the tools give, and from nothing else."
+        }
         AnswerPolicy::DocumentsOnly => "Answer from the passages below and from nothing else.",
         AnswerPolicy::DocumentsFirst => {
             "Answer from the passages below where they contain the answer; otherwise from what you \
@@ -189,6 +194,7 @@ mod tests {
             summary: None,
             context: "",
             is_small_talk: false,
+            has_tools: false,
         }
     }
 
@@ -218,6 +224,12 @@ mod tests {
             "a configured language is not guessed"
         );
         assert!(!system_prompt(&brief, &[]).contains("<passages>"));
+        let with_tools = Brief {
+            has_tools: true,
+            ..brief
+        };
+        let prompt = system_prompt(&with_tools, &[]);
+        assert!(prompt.contains("from what the tools give"), "{prompt}");
     }
 
     #[test]

@@ -12,20 +12,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use stoa_ai::AnswerEvent;
+use stoa_ai::{AnswerEvent, AnswerStream};
 use stoa_client_db::messages::HistoryMessage;
 use stoa_domain::{FinishReason, MessageRole};
-use stoa_platform_db::usage_events::UsageKind;
 use tokio::time::MissedTickBehavior;
 
 use super::error::{not_saved, opening_failure, visitor_failure};
-use super::event::{Event, Failure, Usage};
+use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
-use super::opening::{AnswerTo, Inquiry, NotOpened, Opened, Opener, Origin, Sampling, Stop};
+use super::opening::{Inquiry, Offer, Opened, Opener, Origin, Sampling};
 use super::step::TextPart;
-use super::{HISTORY, notice, replay, summary, turns};
+use super::{HISTORY, replay, summary, turns};
 use crate::App;
-use crate::budgets::{PaidStream, Payer, Spender};
 use crate::contents::Contents;
 use crate::registry::Registered;
 use keeping::Saver;
@@ -45,8 +43,6 @@ pub(super) struct Writer {
     live: Arc<LiveAnswer>,
     inquiry: Inquiry,
     history: Vec<HistoryMessage>,
-    payer: Payer,
-    spender: Spender,
     created_at: DateTime<Utc>,
     started: Instant,
 }
@@ -110,11 +106,9 @@ impl Writer {
             has_passages: turn.has_passages,
             context: String::new(),
             sampling: Sampling::default(),
+            offer: Offer::default(),
         };
-        let event = (live.message(), UsageKind::Answer);
         Self {
-            payer: turn.payer,
-            spender: Spender::new(app, &registered, &contents.budgets, turn.payer, event),
             app: Arc::clone(app),
             registered,
             contents,
@@ -131,13 +125,13 @@ impl Writer {
         match self.begin().await {
             Beginning::Opened(opened) => {
                 let Opened { stream, origin } = *opened;
-                self.live.open(self.preamble(&origin));
+                self.live.open(self.preamble(&origin.sources));
                 let (ended, origin) = self.pass_on(stream, origin).await;
                 self.close(&ended, &origin).await;
                 self.fold_what_was_left_out(&origin);
             }
             Beginning::Cancelled => {
-                self.live.open(self.preamble(&Origin::default()));
+                self.live.open(self.preamble(&[]));
                 let ended = Ended::because(FinishReason::Cancelled);
                 self.close(&ended, &Origin::default()).await;
             }
@@ -149,8 +143,7 @@ impl Writer {
         tokio::select! {
             opened = self.open() => match opened {
                 Ok(opened) => Beginning::Opened(Box::new(opened)),
-                Err(NotOpened::NoBudget(stop)) => Beginning::Opened(Box::new(self.no_budget(stop))),
-                Err(error) => Beginning::Failed(FinishReason::Error, opening_failure(&error)),
+                Err(failure) => Beginning::Failed(FinishReason::Error, failure),
             },
             () = self.live.stopped() => Beginning::Cancelled,
             () = self.deserted() => Beginning::Cancelled,
@@ -161,45 +154,29 @@ impl Writer {
         }
     }
 
-    async fn open(&self) -> Result<Opened, NotOpened> {
+    async fn open(&self) -> Result<Opened, Failure> {
         let opener = Opener {
             app: &self.app,
             registered: &self.registered,
             contents: &self.contents,
             inquiry: &self.inquiry,
-            spender: &self.spender,
         };
         let models: Vec<_> = self.contents.models.iter().collect();
-        opener.open(&models).await
-    }
-
-    /// What is said where a budget stands against asking a model.
-    fn no_budget(&self, stop: Stop) -> Opened {
-        let wording = self.contents.no_budget_wording();
-        let stream = stoa_ai::passages::answer(&self.inquiry.question, &[], &wording);
-        Opened {
-            stream: PaidStream::free(stream),
-            origin: Origin {
-                to: AnswerTo::NoBudget(stop),
-                kept: self.inquiry.earlier.len(),
-                ..Origin::default()
-            },
-        }
+        let opened = opener.open(&models).await;
+        opened.map_err(|error| opening_failure(&error))
     }
 
     /// The events before the text.
-    fn preamble(&self, origin: &Origin) -> Vec<Event> {
+    fn preamble(&self, sources: &[Source]) -> Vec<Event> {
         let start = Event::Start {
             message: self.live.message(),
             session: self.live.session(),
             created_at: self.created_at,
         };
-        let sources = origin.sources.iter();
-        let shown = sources.filter(|_| self.contents.live.display.show_sources);
+        let shown = sources
+            .iter()
+            .filter(|_| self.contents.live.display.show_sources);
         let mut events = vec![start];
-        if let AnswerTo::NoBudget(stop) = origin.to {
-            events.push(Event::Notice(notice::of(stop)));
-        }
         events.extend(shown.cloned().map(Event::Source));
         events.push(Event::TextStart);
         events
@@ -215,7 +192,6 @@ impl Writer {
             session: self.live.session(),
             through,
             by,
-            payer: self.payer,
         };
         let (app, registered) = (Arc::clone(&self.app), Arc::clone(&self.registered));
         let folding = summary::fold(app, registered, Arc::clone(&self.contents), folding);
@@ -238,7 +214,7 @@ impl Writer {
     }
 
     /// Passes the model's words on until they end, whoever ends them.
-    async fn pass_on(&self, mut stream: PaidStream, mut origin: Origin) -> (Ended, Origin) {
+    async fn pass_on(&self, mut stream: AnswerStream, mut origin: Origin) -> (Ended, Origin) {
         let mut ended = Ended::because(FinishReason::Interrupted);
         if origin.by.is_no_model() {
             (ended.input_tokens, ended.output_tokens) = (Some(0), Some(0));

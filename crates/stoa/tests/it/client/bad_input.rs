@@ -17,6 +17,7 @@ async fn bodies_that_are_none_are_refused_with_a_sentence() {
         ("/api-configurations", Method::POST),
         ("/live-configuration", Method::PUT),
         ("/rag-instructions", Method::PUT),
+        ("/tools", Method::POST),
     ] {
         for (body, status, code) in [
             ("", 400, "malformed_json"),
@@ -60,6 +61,8 @@ async fn nobody_and_the_revoked_are_told_nothing() {
         (Method::GET, "/live-configuration"),
         (Method::PUT, "/rag-instructions"),
         (Method::GET, "/sessions"),
+        (Method::GET, "/tools"),
+        (Method::POST, "/tools"),
     ];
     let listed = format!("/instances/{}/api-keys", client.id);
     let keys = ok(server.platform(Method::GET, &listed)).await;

@@ -10,6 +10,7 @@ mod models;
 mod once;
 mod rag_instructions;
 mod sessions;
+mod tools;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret as _;

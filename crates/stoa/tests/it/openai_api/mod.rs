@@ -3,6 +3,7 @@
 
 mod completions;
 mod failures;
+mod tools;
 mod vectors;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};

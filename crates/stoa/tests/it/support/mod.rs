@@ -4,6 +4,7 @@ mod answer;
 mod browser;
 mod instance;
 mod server;
+mod tool_server;
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ pub use answer::{Events, StreamEvent, read_stream};
 pub use browser::Browser;
 pub use instance::{TestInstance, model_at};
 pub use server::{Caller, Server, problem};
+pub use tool_server::ToolServer;
 
 /// Waits until `check` gives something, for at most ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(

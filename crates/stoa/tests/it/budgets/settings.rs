@@ -1,1 +1,0 @@
-//! Setting budgets, and what is shown of them.
