@@ -28,6 +28,7 @@ use crate::failure::Failure;
 /// | `split_utf8` | splits every character of several bytes across two writes |
 /// | `write=N` | writes N bytes at a time |
 /// | `crlf`, `cr` | ends lines so |
+/// | `data_lines` | puts every event's data in three lines |
 /// | `comments` | sends a comment before every event, and every 50 ms while it hangs |
 /// | `no_done`, `no_finish`, `no_usage` | leaves this out |
 /// | `stay_open` | keeps the connection after the last event |
@@ -60,6 +61,7 @@ pub struct Behaviour {
     pub(crate) split_utf8: bool,
     pub(crate) write: Option<usize>,
     pub(crate) line_end: LineEnd,
+    pub(crate) data_lines: bool,
     pub(crate) comments: bool,
     pub(crate) no_done: bool,
     pub(crate) no_finish: bool,
@@ -187,6 +189,7 @@ impl Behaviour {
             "bad_call" => &mut self.bad_call,
             "cut_utf8" => &mut self.cut_utf8,
             "split_utf8" => &mut self.split_utf8,
+            "data_lines" => &mut self.data_lines,
             "comments" => &mut self.comments,
             "no_done" => &mut self.no_done,
             "no_finish" => &mut self.no_finish,

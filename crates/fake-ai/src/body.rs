@@ -195,9 +195,12 @@ impl AnswerBody {
                 event.push_str(part);
             }
         }
-        for part in ["data: ", data, end, end] {
-            event.push_str(part);
+        for line in self.data_lines(data) {
+            for part in ["data: ", line, end] {
+                event.push_str(part);
+            }
         }
+        event.push_str(end);
         let bytes = Bytes::from(event);
         let inside_character = |it: &usize| bytes[*it] & 0xc0 == 0x80;
         let cut = (0..bytes.len()).find(inside_character);
@@ -218,6 +221,16 @@ impl AnswerBody {
             start = split;
         }
         self.acts.push_back(Act::Write(bytes.slice(start..)));
+    }
+
+    /// The lines of an event's data: one, or three where that is asked for and it is an object, whose
+    /// first and last character may be followed and preceded by a new line.
+    fn data_lines<'a>(&self, data: &'a str) -> Vec<&'a str> {
+        let inside = data.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+        match inside.filter(|_| self.behaviour.data_lines) {
+            Some(inside) => vec!["{", inside, "}"],
+            None => vec![data],
+        }
     }
 
     fn cut(&mut self) {

@@ -21,6 +21,8 @@ async fn however_the_bytes_come_the_answer_is_the_same() {
             "split_utf8,write=7,crlf",
             "split_utf8,cr",
             "split_utf8,comments,crlf",
+            "split_utf8,data_lines",
+            "split_utf8,data_lines,crlf,write=3",
             "split_utf8,reasoning=3",
             "split_utf8,no_done",
             "split_utf8,no_done,write=1,cr",

@@ -4,6 +4,7 @@ mod answers;
 mod bad_input;
 mod context;
 mod fallback;
+mod integrity;
 mod origins;
 mod providers;
 mod quality;

@@ -6,7 +6,9 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Server, StreamEvent, TestInstance, eventually, model_at, read_stream};
+use crate::support::{
+    Events, Server, StreamEvent, TestInstance, eventually, model_at, read_stream,
+};
 
 struct Chat {
     server: Server,
@@ -17,13 +19,14 @@ struct Chat {
 
 /// A conversation with a model that writes 60 tokens, 40 a second.
 async fn slow_chat() -> Chat {
+    chat_with("fake:tokens=60,rate=40").await
+}
+
+async fn chat_with(model: &str) -> Chat {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::create(&server, "Acme").await;
     instance
-        .add_model(
-            &server,
-            model_at(&fake.base_url(), "fake:tokens=60,rate=40"),
-        )
+        .add_model(&server, model_at(&fake.base_url(), model))
         .await;
     let (session, token) = instance.session(&server).await;
     fake.clear_requests();
@@ -55,6 +58,16 @@ impl Chat {
             .send()
             .await
             .unwrap()
+    }
+
+    fn is_hung_up_on(&self) -> bool {
+        let requests = self.fake.requests();
+        requests.iter().any(|it| it.disconnected_at_token.is_some())
+    }
+
+    async fn hung_up_on(&self) {
+        let hung_up = || async { self.is_hung_up_on().then_some(()) };
+        eventually("a model that was hung up on", hung_up).await;
     }
 
     async fn answer(&self) -> Value {
@@ -134,19 +147,9 @@ async fn stop_ends_the_answer_and_hangs_up_on_the_model_within_a_second() {
         .await
         .unwrap();
     assert_eq!(stopped.status(), StatusCode::NO_CONTENT);
-    eventually("a model that was hung up on", || async {
-        chat.fake
-            .requests()
-            .iter()
-            .any(|request| request.disconnected_at_token.is_some())
-            .then_some(())
-    })
-    .await;
-    assert!(
-        asked.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        asked.elapsed()
-    );
+    chat.hung_up_on().await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
     let answer = eventually("a final answer", || async {
         let answer = chat.answer().await;
         (answer["state"] == "complete").then_some(answer)
@@ -164,6 +167,7 @@ async fn stop_reaches_the_replica_that_writes() {
     // Before the question: a replica that is long in starting would find the answer finished.
     let second = chat.server.replica().await;
     read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let asked = Instant::now();
     let path = format!("/sessions/{}/stop", chat.session);
     let stopped = second
         .visitor(&chat.token, Method::POST, &path)
@@ -171,6 +175,9 @@ async fn stop_reaches_the_replica_that_writes() {
         .await
         .unwrap();
     assert_eq!(stopped.status(), StatusCode::NO_CONTENT);
+    chat.hung_up_on().await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
     let answer = eventually("a final answer", || async {
         let answer = chat.answer().await;
         (answer["state"] == "complete").then_some(answer)
@@ -192,6 +199,76 @@ async fn leaving_is_not_stopping() {
         answer["finish_reason"], "stop",
         "the model was not hung up on"
     );
+}
+
+#[tokio::test]
+async fn whoever_stays_away_is_waited_for_fifteen_seconds_and_whoever_comes_back_anew() {
+    let chat = chat_with("fake:tokens=6000,rate=20").await;
+    let seen = read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let message = seen[0].data["messageId"].as_str().unwrap();
+    // Away twice, together for longer than the grace, and once less than it.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let last = seen.last().unwrap().id.clone().unwrap();
+    let back = read_stream(chat.resume(message, &last).await, |events| {
+        events.len() >= 30
+    });
+    assert_eq!(back.await.len(), 30);
+    let left = Instant::now();
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert!(!chat.is_hung_up_on());
+    assert_eq!(chat.answer().await["state"], "streaming");
+    chat.hung_up_on().await;
+    let away = left.elapsed();
+    assert!(away >= Duration::from_secs(15), "{away:?}");
+    assert!(away < Duration::from_secs(20), "{away:?}");
+    let answer = eventually("a final answer", || async {
+        let answer = chat.answer().await;
+        (answer["state"] == "complete").then_some(answer)
+    })
+    .await;
+    assert_eq!(answer["finish_reason"], "cancelled");
+    let replayed = read_stream(chat.resume(message, "").await, |_| false).await;
+    assert_eq!(deltas(&replayed), answer["content"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn several_listen_here_and_there_and_one_who_leaves_takes_nothing_from_the_others() {
+    let chat = chat_with("fake:tokens=80,rate=40").await;
+    let second = chat.server.replica().await;
+    let mut asked = Events::of(chat.ask().await);
+    let start = asked.next().await.unwrap().unwrap();
+    let message = start.data["messageId"].as_str().unwrap();
+    let path = format!("/messages/{message}/stream");
+    let there = second.visitor(&chat.token, Method::GET, &path).send();
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        read_stream(chat.resume(message, "").await, |_| false).await
+    };
+    let (left, here, there, late) = tokio::join!(
+        async {
+            let mut seen = String::new();
+            for _ in 0..12 {
+                let event = asked.next().await.unwrap().unwrap();
+                seen.push_str(event.data["delta"].as_str().unwrap_or_default());
+            }
+            drop(asked);
+            seen
+        },
+        async { read_stream(chat.resume(message, "").await, |_| false).await },
+        async { read_stream(there.await.unwrap(), |_| false).await },
+        late,
+    );
+    let answer = chat.answer().await;
+    let text = answer["content"].as_str().unwrap();
+    assert_eq!(answer["finish_reason"], "stop");
+    assert!(!left.is_empty() && text.starts_with(&left));
+    for events in [&here, &there, &late] {
+        assert_eq!(deltas(events), text);
+        assert_eq!(events[0].data["messageId"], message);
+        assert_eq!(events[events.len() - 2].kind(), "finish");
+    }
+    assert!(here.len() > 40, "tokens as they came: {}", here.len());
+    assert_eq!(chat.fake.requests().len(), 1, "the model was asked once");
 }
 
 #[tokio::test]
