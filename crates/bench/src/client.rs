@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 /// How every answer ends that is whole.
@@ -43,6 +43,11 @@ impl Conversation {
 pub(crate) struct Taken {
     /// Until its first token.
     pub(crate) first_token: Duration,
+}
+
+/// An answer that has begun, and goes on while this is held.
+pub(crate) struct Open {
+    _response: Response,
 }
 
 /// What came of several conversations.
@@ -91,14 +96,42 @@ impl Http {
         Ok(serde_json::from_str(&text)?)
     }
 
+    fn question(&self, of: &Conversation) -> RequestBuilder {
+        self.request(Method::POST, &of.url, &of.token)
+            .header("content-type", "application/json")
+            .body(of.question.clone())
+    }
+
+    /// Asks and reads the answer to its first token.
+    pub(crate) async fn open(&self, of: &Conversation) -> Result<Open> {
+        let mut response = self.question(of).send().await?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while !contains(&answer, of.first_token) {
+            let piece = response.chunk().await?.with_context(|| {
+                let said = String::from_utf8_lossy(&answer);
+                format!("{} answers {status}: {said}", of.url)
+            })?;
+            answer.extend_from_slice(&piece);
+        }
+        Ok(Open {
+            _response: response,
+        })
+    }
+
+    /// Stops what is being written in a conversation with Stoa.
+    pub(crate) async fn stop(&self, of: &Conversation) -> Result<()> {
+        let path = of.url.strip_suffix("/messages");
+        let url = format!("{}/stop", path.context("no conversation with Stoa")?);
+        let response = self.request(Method::POST, &url, &of.token).send().await?;
+        response.error_for_status()?;
+        Ok(())
+    }
+
     /// Asks once and reads the answer to its end.
     pub(crate) async fn ask(&self, of: &Conversation) -> Result<Taken> {
         let started = Instant::now();
-        let request = self
-            .request(Method::POST, &of.url, &of.token)
-            .header("content-type", "application/json")
-            .body(of.question.clone());
-        let mut response = request.send().await?;
+        let mut response = self.question(of).send().await?;
         let status = response.status();
         let mut answer = Vec::with_capacity(16 * 1024);
         let mut first_token = None;

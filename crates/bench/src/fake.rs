@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use bytes::Bytes;
+use reqwest::Method;
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 
@@ -52,6 +53,26 @@ impl Fake {
             question: Bytes::from(question(&messages).to_string()),
             first_token: FIRST_TOKEN,
         }
+    }
+
+    /// Forgets what it was asked.
+    pub(crate) async fn forget(&self, http: &Http) -> Result<()> {
+        let request = http.request(Method::DELETE, &self.requests(), "none");
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Whether anybody has hung up on it since.
+    pub(crate) async fn is_hung_up(&self, http: &Http) -> Result<bool> {
+        let request = http.request(Method::GET, &self.requests(), "none");
+        let kept: Value = serde_json::from_slice(&request.send().await?.bytes().await?)?;
+        let requests = kept["requests"].as_array();
+        let mut requests = requests.into_iter().flatten();
+        Ok(requests.any(|it| it["outcome"] == "disconnected"))
+    }
+
+    fn requests(&self) -> String {
+        format!("{}/_fake/requests", self.process.base)
     }
 
     /// How its answers come from now on, in the fake's notation.

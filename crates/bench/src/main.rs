@@ -12,6 +12,7 @@ mod figures;
 mod ground;
 mod measured;
 mod minimal;
+mod passthrough;
 mod process;
 mod report;
 mod stoa;
@@ -34,8 +35,8 @@ struct Arguments {
     /// A few requests only, to see that it works; the figures then say nothing
     #[arg(long)]
     smoke: bool,
-    /// Only the figures whose names contain this: first-token, chats, memory, clients, migrations,
-    /// recovery
+    /// Only the figures whose names contain this: first-token, chats, tokens, streams, stop, memory,
+    /// clients, migrations, recovery
     #[arg(long, default_value = "")]
     only: String,
     /// The server that is measured; else the `stoa` beside this program
@@ -49,9 +50,12 @@ enum Part {
     /// The fake AI provider
     #[command(hide = true)]
     Fake,
-    /// The handler that Stoa is compared with
+    /// The handler that keeps chats and that Stoa is compared with
     #[command(hide = true)]
     Minimal(minimal::Arguments),
+    /// The handler that keeps nothing
+    #[command(hide = true)]
+    PassThrough(passthrough::Arguments),
 }
 
 #[tokio::main]
@@ -60,6 +64,7 @@ async fn main() -> ExitCode {
     let done = match arguments.part {
         Some(Part::Fake) => fake::serve().await,
         Some(Part::Minimal(of)) => minimal::serve(of).await,
+        Some(Part::PassThrough(of)) => passthrough::serve(of).await,
         None => tokio::select! {
             done = measure(arguments) => done,
             // The processes end with what holds them.
@@ -89,6 +94,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
         true => Amount::SMOKE,
         false => Amount::FULL,
     };
+    process::raise_open_files()?;
     let wanted = |name: &str| name.contains(&arguments.only);
     let ground = ground::Ground::prepare(binary).await?;
     let mut report = Report::begin(&ground).await?;
@@ -99,6 +105,18 @@ async fn measure(arguments: Arguments) -> Result<()> {
     if wanted("chats") {
         let chats = figures::chats::measure(&ground, amount, &mut report);
         chats.await.context("chats per second")?;
+    }
+    if wanted("tokens") {
+        let tokens = figures::tokens::measure(&ground, amount, &mut report);
+        tokens.await.context("processor time of tokens")?;
+    }
+    if wanted("streams") {
+        let streams = figures::streams::measure(&ground, amount, &mut report);
+        streams.await.context("memory of open streams")?;
+    }
+    if wanted("stop") {
+        let stop = figures::stop::measure(&ground, amount, &mut report);
+        stop.await.context("time until an answer is stopped")?;
     }
     if wanted("memory") {
         let memory = figures::memory::measure(&ground, amount, &mut report);

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -195,6 +196,16 @@ fn kilobytes(process: u32, name: &str) -> Result<f64> {
     let number = line.and_then(|rest| rest.split_whitespace().next());
     let number = number.with_context(|| format!("no {name} in its status"))?;
     Ok(number.parse()?)
+}
+
+/// Lets this process and its children open as many files as they may: each stream is one or two.
+pub(crate) fn raise_open_files() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).context("cannot raise the bound on open files")
 }
 
 /// Says to whoever started this process where it listens.

@@ -210,6 +210,36 @@ impl Stoa {
 }
 
 impl Instance {
+    /// How many there are where there are several.
+    pub(crate) const SEVERAL: usize = 8;
+
+    /// Several of them.
+    pub(crate) async fn several(
+        stoa: &Stoa,
+        platform: &Platform,
+        fake: &Fake,
+        http: &Http,
+    ) -> Result<Vec<Self>> {
+        let mut several = Vec::with_capacity(Self::SEVERAL);
+        for _ in 0..Self::SEVERAL {
+            several.push(stoa.instance(platform, fake, http).await?);
+        }
+        Ok(several)
+    }
+
+    /// New conversations, so that all of them are talked to all the time.
+    pub(crate) async fn conversations_of(
+        instances: &[Self],
+        http: &Http,
+        count: usize,
+    ) -> Result<Vec<Conversation>> {
+        let mut begun = Vec::with_capacity(count);
+        for instance in instances.iter().cycle().take(count) {
+            begun.extend(instance.conversations(http, 1).await?);
+        }
+        Ok(begun)
+    }
+
     /// New conversations.
     pub(crate) async fn conversations(
         &self,

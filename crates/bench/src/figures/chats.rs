@@ -1,4 +1,5 @@
-//! How many chats a second Stoa answers, over the least that a saved chat takes.
+//! How many chats a second Stoa answers: over the least that a saved chat takes, over a bare
+//! pass-through, and over the provider asked directly.
 //!
 //! Where the provider's tokens come all at once, the processors, which all processes share, and the
 //! disk are the bound. Where they come at a pace, the pace is one too: what the client gets from the
@@ -10,20 +11,18 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{AT_ONCE, Amount};
-use crate::client::{Conversation, Http};
+use super::Amount;
+use super::cost::{Cost, Meter, pairs};
+use crate::client::Http;
 use crate::fake::Fake;
 use crate::ground::Ground;
-use crate::measured::{Pairs, Sample};
 use crate::minimal::Minimal;
-use crate::process::{seconds_of, seconds_of_family};
+use crate::passthrough::PassThrough;
 use crate::report::{Report, a_second, milliseconds};
 use crate::stoa::{Instance, Platform, Stoa};
 
 /// How many connections Stoa holds to one client's database at most.
 const CONNECTIONS: usize = 5;
-/// How many clients there are where there are several.
-const CLIENTS: usize = 8;
 
 /// What is asked, and of how many.
 struct Way {
@@ -42,34 +41,22 @@ const WAYS: [Way; 3] = [
     Way {
         name: "8 clients, tokens all at once",
         behaviour: "",
-        clients: CLIENTS,
+        clients: Instance::SEVERAL,
     },
     Way {
         name: "8 clients, a token every millisecond",
         behaviour: "rate=1000",
-        clients: CLIENTS,
+        clients: Instance::SEVERAL,
     },
 ];
-
-/// What a chat took in one turn.
-#[derive(Clone, Copy)]
-struct Cost {
-    rate: f64,
-    /// Seconds of processor time a chat.
-    server: f64,
-    postgres: f64,
-    client: f64,
-}
 
 pub(crate) async fn measure(ground: &Ground, amount: Amount, report: &mut Report) -> Result<()> {
     let http = Http::new()?;
     let fake = Fake::start().await?;
     let platform = Platform::create(ground, "chats").await?;
     let stoa = Stoa::start(ground, &platform, &http).await?;
-    let mut instances = Vec::new();
-    for _ in 0..CLIENTS {
-        instances.push(stoa.instance(&platform, &fake, &http).await?);
-    }
+    let instances = Instance::several(&stoa, &platform, &fake, &http).await?;
+    let pass_through = PassThrough::start(&fake).await?;
     let meter = Meter {
         ground,
         http: &http,
@@ -79,29 +66,27 @@ pub(crate) async fn measure(ground: &Ground, amount: Amount, report: &mut Report
         fake.behave(&http, way.behaviour).await?;
         let minimal = Minimal::start(ground, &fake, CONNECTIONS * way.clients).await?;
         let clients = instances.get(..way.clients).unwrap_or_default();
-        let (mut turns, mut direct) = (Vec::new(), Vec::new());
+        let mut turns = Turns::default();
         // The first turn warms connections, plans and caches, and is not counted.
         for round in 0..=amount.rounds {
-            let asked = conversations(clients, &http, amount.conversations).await?;
-            let above = meter.turn(stoa.process.id()?, asked).await?;
+            let at_once = Duration::ZERO;
+            let asked = Instance::conversations_of(clients, &http, amount.conversations).await?;
+            let above = meter.turn(stoa.process.id()?, asked, at_once).await?;
             let asked = minimal.conversations(amount.conversations).await?;
-            let below = meter.turn(minimal.process.id()?, asked).await?;
+            let minimal = meter.turn(minimal.process.id()?, asked, at_once).await?;
+            let asked = vec![pass_through.conversation(&fake); amount.conversations];
+            let passed = meter
+                .turn(pass_through.process.id()?, asked, at_once)
+                .await?;
             let asked = vec![fake.directly(); amount.conversations];
-            let without = meter.turn(fake.process.id()?, asked).await?;
+            let direct = meter.turn(fake.process.id()?, asked, at_once).await?;
             if round > 0 {
-                turns.push((above, below));
-                direct.push(without);
+                turns.minimal.push((above, minimal));
+                turns.passed.push((above, passed));
+                turns.direct.push((above, direct));
             }
         }
-        report.section(
-            &format!(
-                "Chats at 64 at once, {}: Stoa over a minimal saved chat with {} connections",
-                way.name,
-                CONNECTIONS * way.clients
-            ),
-            ["Stoa", "minimal"],
-        );
-        say(&turns, &direct, report);
+        say(way, &turns, report);
         minimal.process.stop().await?;
     }
     let asked = amount.conversations * amount.turns * (amount.rounds + 1) * WAYS.len();
@@ -117,70 +102,53 @@ pub(crate) async fn measure(ground: &Ground, amount: Amount, report: &mut Report
         metered == asked,
         "Stoa has metered {metered} of {asked} chats"
     );
+    pass_through.process.stop().await?;
     stoa.process.stop().await
 }
 
-/// New conversations, so that all clients are talked to all the time.
-async fn conversations(
-    clients: &[Instance],
-    http: &Http,
-    count: usize,
-) -> Result<Vec<Conversation>> {
-    let mut begun = Vec::with_capacity(count);
-    for client in clients.iter().cycle().take(count) {
-        begun.extend(client.conversations(http, 1).await?);
-    }
-    Ok(begun)
+/// Stoa's turns, each with what it is compared with.
+#[derive(Default)]
+struct Turns {
+    minimal: Vec<(Cost, Cost)>,
+    passed: Vec<(Cost, Cost)>,
+    direct: Vec<(Cost, Cost)>,
 }
 
-struct Meter<'a> {
-    ground: &'a Ground,
-    http: &'a Http,
-    amount: Amount,
-}
-
-impl Meter<'_> {
-    async fn turn(&self, server: u32, conversations: Vec<Conversation>) -> Result<Cost> {
-        let used = || -> Result<[f64; 3]> {
-            Ok([
-                seconds_of(server)?,
-                seconds_of_family(self.ground.postgres())?,
-                seconds_of(std::process::id())?,
-            ])
-        };
-        let before = used()?;
-        let turns = self.amount.turns;
-        let load = self
-            .http
-            .load(conversations, AT_ONCE, turns, Duration::ZERO);
-        let load = load.await?;
-        let after = used()?;
-        let a_chat = |index: usize| (after[index] - before[index]) / load.answers.len() as f64;
-        Ok(Cost {
-            rate: load.rate(),
-            server: a_chat(0),
-            postgres: a_chat(1),
-            client: a_chat(2),
-        })
-    }
-}
-
-fn say(turns: &[(Cost, Cost)], direct: &[Cost], report: &mut Report) {
-    let pairs = |of: fn(&Cost) -> f64| Pairs::of(turns.iter().map(|(a, b)| (of(a), of(b))));
-    report.pairs("chats a second", &pairs(|cost| cost.rate), a_second, "");
+fn say(way: &Way, turns: &Turns, report: &mut Report) {
+    report.section(
+        &format!(
+            "Chats at 64 at once, {}: Stoa over a minimal saved chat with {} connections",
+            way.name,
+            CONNECTIONS * way.clients
+        ),
+        ["Stoa", "minimal"],
+    );
+    let of = |of: fn(&Cost) -> f64| pairs(&turns.minimal, of);
+    report.pairs("chats a second", &of(|cost| cost.rate), a_second, "");
     let times = [
-        ("processor time a chat, server", pairs(|cost| cost.server)),
-        ("the same, PostgreSQL", pairs(|cost| cost.postgres)),
-        ("the same, client", pairs(|cost| cost.client)),
+        ("processor time a chat, server", of(|cost| cost.server)),
+        ("the same, PostgreSQL", of(|cost| cost.postgres)),
+        ("the same, client", of(|cost| cost.client)),
     ];
     for (name, times) in &times {
         report.pairs(name, times, milliseconds, "");
     }
-    let median = |of: fn(&Cost) -> f64| Sample::of(direct.iter().map(of)).median();
+    report.section(
+        "The same over what keeps nothing: a bare pass-through, and the provider asked directly",
+        ["Stoa", "below"],
+    );
+    for (name, turns) in [
+        ("chats a second, pass-through", &turns.passed),
+        ("the same, directly", &turns.direct),
+    ] {
+        report.pairs(name, &pairs(turns, |cost| cost.rate), a_second, "");
+    }
+    let passed = pairs(&turns.passed, |cost| cost.server);
+    report.pairs("processor time a chat, server", &passed, milliseconds, "");
+    let direct = |of: fn(&Cost) -> f64| pairs(&turns.direct, of).below().median();
     report.remark(&format!(
-        "The client itself gets {} from the fake directly, at {} of processor time a chat; the fake takes {}.",
-        a_second(median(|cost| cost.rate)),
-        milliseconds(median(|cost| cost.client)),
-        milliseconds(median(|cost| cost.server)),
+        "Asked directly, the fake takes {} of processor time a chat and the client {}.",
+        milliseconds(direct(|cost| cost.server)),
+        milliseconds(direct(|cost| cost.client)),
     ));
 }

@@ -2,10 +2,14 @@
 
 pub(crate) mod chats;
 pub(crate) mod clients;
+mod cost;
 pub(crate) mod first_token;
 pub(crate) mod memory;
 pub(crate) mod migrations;
 pub(crate) mod recovery;
+pub(crate) mod stop;
+pub(crate) mod streams;
+pub(crate) mod tokens;
 
 use bytes::Bytes;
 use serde_json::json;
@@ -31,6 +35,10 @@ pub(crate) struct Amount {
     instances: usize,
     /// Clients with a database of their own that are talked to in turn.
     clients: usize,
+    /// Streams that are open at once where their memory is measured.
+    streams: usize,
+    /// Answers that are stopped.
+    stops: usize,
     /// Requests in a turn where requests are counted.
     requests: usize,
 }
@@ -44,6 +52,8 @@ impl Amount {
         conversations: 256,
         instances: 1_000,
         clients: 200,
+        streams: 2_000,
+        stops: 100,
         requests: 4_000,
     };
     /// What shows that it works.
@@ -54,6 +64,8 @@ impl Amount {
         conversations: 64,
         instances: 20,
         clients: 8,
+        streams: 40,
+        stops: 4,
         requests: 128,
     };
 }
