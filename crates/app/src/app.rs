@@ -10,7 +10,7 @@ use stoa_ai::Ai;
 use stoa_client_db::provision::ManagedCluster;
 use stoa_client_db::{AddressRules, ClientDatabases, ClientDbError, PooledConnection};
 use stoa_domain::seal::MasterKeyRing;
-use stoa_domain::{Clock, InstanceId, Random, SessionId};
+use stoa_domain::{Clock, InstanceId, MessageId, Random, SessionId};
 use stoa_knowledge::ChildSettings;
 use stoa_outbound::Outbound;
 use stoa_platform_db::signals::{self, Signal};
@@ -63,6 +63,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The program that reads documents in a process of its own.
     pub extractor: ChildSettings,
+    /// How long an answer waits for the visitor's word on a call of a tool.
+    pub confirmation_wait: Duration,
 }
 
 /// The parts that [`App::new`] is made of.
@@ -425,6 +427,15 @@ impl App {
     /// Asks every replica to stop what it writes in a conversation.
     pub(crate) async fn signal_stop(&self, session: SessionId) -> Result<(), DbError> {
         self.signal(Signal::StopSession(session)).await
+    }
+
+    /// Tells every replica that the visitor has said whether a call of this answer may be made. The
+    /// word is stored and the writer looks for it now and then, so a signal that cannot be sent is
+    /// logged and not an error.
+    pub(crate) async fn tell_call_decided(&self, answer: MessageId) {
+        if let Err(error) = self.signal(Signal::CallDecided(answer)).await {
+            tracing::error!(%answer, %error, "replicas were not told of a visitor's word");
+        }
     }
 
     /// Tells every replica that something is new in a conversation. What is new is stored, so a

@@ -45,6 +45,11 @@ async fn heed(app: &Arc<App>, signal: Signal) {
         Signal::StopSession(session) => {
             app.live_answers().stop_session(session);
         }
+        Signal::CallDecided(answer) => {
+            if let Some(live) = app.live_answers().find(answer) {
+                live.decide();
+            }
+        }
         Signal::JobReady => app.wake_workers(),
         Signal::Reconnected => {
             app.forget_all();

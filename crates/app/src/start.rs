@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -50,6 +51,8 @@ pub struct Options {
     pub client_isolation: bool,
     /// The one instance that this deployment is dedicated to, if it is.
     pub dedicated: Option<InstanceId>,
+    /// How long an answer waits for the visitor's word on a call of a tool.
+    pub confirmation_wait: Duration,
     /// What clients' databases are brought to.
     pub client_migrations: Migrations,
     /// The proxies whose word counts on where a request comes from.
@@ -115,6 +118,7 @@ pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
             platform_isolation: options.platform_isolation,
             client_isolation: options.client_isolation,
             dedicated: options.dedicated,
+            confirmation_wait: options.confirmation_wait,
             address_rules,
             managed,
             trusted_proxies: options.trusted_proxies,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::behaviour::Behaviour;
+use crate::behaviour::{Behaviour, ScriptedCall};
 
 /// At most so many passages are quoted.
 const QUOTED: usize = 3;
@@ -34,7 +34,9 @@ pub(crate) struct FakeCall {
 impl Answer {
     /// The answer to `request`, which is in OpenAI's words whoever asked.
     pub(crate) fn to(request: &Value, behaviour: &Behaviour) -> Self {
+        let calls = calls(request, behaviour);
         let mut text = match &behaviour.text {
+            _ if behaviour.silent && !calls.is_empty() => String::new(),
             Some(text) => text.clone(),
             None => compose(request),
         };
@@ -55,7 +57,7 @@ impl Answer {
             None => text.split_inclusive(' ').map(str::to_owned).collect(),
         };
         Self {
-            calls: calls(request, behaviour),
+            calls,
             length: behaviour.tokens.unwrap_or(words.len()),
             words,
             prompt_tokens: messages(request)
@@ -82,8 +84,63 @@ impl Answer {
     }
 }
 
-/// As many calls as are wanted of the tools that are offered, in turn; none once there is a result.
+/// The calls of this round.
 fn calls(request: &Value, behaviour: &Behaviour) -> Vec<FakeCall> {
+    if request["may_call"] == Value::Bool(false) {
+        return Vec::new();
+    }
+    let round = round(request);
+    let scripted = match behaviour.script.get(round) {
+        Some(calls) => calls.clone(),
+        None if behaviour.again => behaviour.script.last().cloned().unwrap_or_default(),
+        None if behaviour.obey => told(request, round),
+        None => Vec::new(),
+    };
+    if behaviour.script.is_empty() && !behaviour.obey {
+        return offered(request, behaviour);
+    }
+    let numbered = scripted.into_iter().enumerate();
+    numbered
+        .map(|(index, call)| FakeCall {
+            id: format!("fake{:05}", round * 100 + index),
+            name: call.name,
+            arguments: Value::Object(call.arguments).to_string(),
+        })
+        .collect()
+}
+
+/// How often tools were called since the last question.
+fn round(request: &Value) -> usize {
+    let list = request["messages"].as_array();
+    let (mut rounds, mut in_calls) = (0, false);
+    for message in list.into_iter().flatten() {
+        let called = message["called"] == Value::Bool(true);
+        rounds = match message["role"].as_str() {
+            Some("user") => 0,
+            _ => rounds + usize::from(called && !in_calls),
+        };
+        in_calls = called;
+    }
+    rounds
+}
+
+/// What the texts tell a model to call that does what it is told: those of the prompt at first, then
+/// those of the last results.
+fn told(request: &Value, round: usize) -> Vec<ScriptedCall> {
+    let all: Vec<_> = messages(request).collect();
+    let results = all.iter().rev().take_while(|(role, _)| *role == "tool");
+    let new = match round {
+        0 => all.as_slice(),
+        _ => &all[all.len() - results.count()..],
+    };
+    let texts = new.iter().flat_map(|(_, text)| text.split("CALL ").skip(1));
+    texts
+        .filter_map(|text| ScriptedCall::read(text).map(|(call, _)| call))
+        .collect()
+}
+
+/// As many calls as are wanted of the tools that are offered, in turn; none once there is a result.
+fn offered(request: &Value, behaviour: &Behaviour) -> Vec<FakeCall> {
     let names: Vec<&str> = request["tools"]
         .as_array()
         .into_iter()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::failure::Failure;
 
 /// How the fake behaves. [`Behaviour::default`] is a good provider, as fast as it can be.
@@ -33,6 +35,11 @@ use crate::failure::Failure;
 /// | `no_done`, `no_finish`, `no_usage` | leaves this out |
 /// | `stay_open` | keeps the connection after the last event |
 /// | `calls=N` | asks for N tool calls after its text, where tools are offered and there is no result yet |
+/// | `call=NAME{…}` | calls this tool with these arguments, offered or not; several are one round |
+/// | `then` | what is called next is called in the next round, after the results of the one before |
+/// | `again` | calls what was called last in every further round |
+/// | `obey` | calls whatever a text says: `CALL NAME {…}` in the prompt, then in what tools gave |
+/// | `silent` | says nothing in a round in which it calls |
 /// | `bad_call` | the arguments of its calls are no JSON |
 /// | `call_bytes=N` | arguments of at least this size |
 /// | `reasoning=N` | thinks for N tokens first |
@@ -69,6 +76,10 @@ pub struct Behaviour {
     pub(crate) stay_open: bool,
     pub(crate) reasoning: usize,
     pub(crate) calls: usize,
+    pub(crate) script: Vec<Vec<ScriptedCall>>,
+    pub(crate) again: bool,
+    pub(crate) obey: bool,
+    pub(crate) silent: bool,
     pub(crate) bad_call: bool,
     pub(crate) call_bytes: Option<usize>,
     pub(crate) huge: Option<usize>,
@@ -81,6 +92,33 @@ pub struct Behaviour {
     pub(crate) dims: Option<usize>,
     pub(crate) reversed: bool,
     pub(crate) short: bool,
+}
+
+/// A call that is made whatever the request says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ScriptedCall {
+    pub(crate) name: String,
+    pub(crate) arguments: Map<String, Value>,
+}
+
+impl ScriptedCall {
+    /// Reads `NAME {…}` at the beginning of a text, and gives the rest.
+    pub(crate) fn read(text: &str) -> Option<(Self, &str)> {
+        let (name, _) = text.split_once('{')?;
+        let arguments = &text[name.len()..];
+        let name = name.trim();
+        let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-');
+        if name.is_empty() || !name.chars().all(is_name) {
+            return None;
+        }
+        let mut objects = serde_json::Deserializer::from_str(arguments).into_iter();
+        let object = objects.next()?.ok()?;
+        let call = Self {
+            name: name.to_owned(),
+            arguments: object,
+        };
+        Some((call, &arguments[objects.byte_offset()..]))
+    }
 }
 
 /// What happens after some tokens.
@@ -129,6 +167,16 @@ impl Behaviour {
                 self.text = Some(text.to_owned());
                 return Ok(self);
             }
+            if let Some(text) = rest.strip_prefix("call=") {
+                let read = ScriptedCall::read(text);
+                let (call, after) = read.ok_or_else(|| BehaviourError(rest.to_owned()))?;
+                match self.script.last_mut() {
+                    Some(round) => round.push(call),
+                    None => self.script.push(vec![call]),
+                }
+                rest = after.trim_start().trim_start_matches(',').trim_start();
+                continue;
+            }
             let (directive, after) = rest.split_once(',').unwrap_or((rest, ""));
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
             self.set(name.trim(), value.trim())
@@ -176,6 +224,7 @@ impl Behaviour {
             "huge" => self.huge = Some(number()?),
             "finish" => self.finish = Some(value.to_owned()),
             "dims" => self.dims = Some(number().filter(|it| (1..=4096).contains(it))?),
+            "then" => self.script.push(flag.map(|_| Vec::new())?),
             "crlf" => self.line_end = flag.map(|_| LineEnd::CrLf)?,
             "cr" => self.line_end = flag.map(|_| LineEnd::Cr)?,
             _ => *self.flag(name)? = flag?,
@@ -186,6 +235,9 @@ impl Behaviour {
     fn flag(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "hang" => &mut self.hang,
+            "again" => &mut self.again,
+            "obey" => &mut self.obey,
+            "silent" => &mut self.silent,
             "bad_call" => &mut self.bad_call,
             "cut_utf8" => &mut self.cut_utf8,
             "split_utf8" => &mut self.split_utf8,
@@ -220,6 +272,21 @@ mod tests {
         assert_eq!(model.delay, Duration::from_millis(5));
         assert!(model.no_done);
         assert_eq!(model.text.as_deref(), Some("a, b=c"));
+    }
+
+    #[test]
+    fn calls_are_written_round_by_round() {
+        let behaviour =
+            Behaviour::parse(r#"silent,call=find {"id": "7, {8}"},call=list{},then,call=find{}"#);
+        let script = behaviour.unwrap().script;
+        let names = |round: &Vec<ScriptedCall>| -> Vec<String> {
+            round.iter().map(|it| it.name.clone()).collect()
+        };
+        let rounds: Vec<_> = script.iter().map(names).collect();
+        assert_eq!(rounds, [vec!["find", "list"], vec!["find"]]);
+        assert_eq!(script[0][0].arguments["id"], "7, {8}");
+        assert!(Behaviour::parse("call=find").is_err());
+        assert!(Behaviour::parse("call=find{,delay=1").is_err());
     }
 
     #[test]

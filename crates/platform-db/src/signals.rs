@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{PgConnection, query};
-use stoa_domain::{InstanceId, SessionId};
+use stoa_domain::{InstanceId, MessageId, SessionId};
 
 use crate::DbError;
 
@@ -31,6 +31,8 @@ pub enum Signal {
     StopSession(SessionId),
     /// Something new in this conversation: an agent's reply, another status.
     SessionChanged(SessionId),
+    /// The visitor has said whether a call of this answer may be made.
+    CallDecided(MessageId),
     /// There is work in the queue.
     JobReady,
     /// The connection was lost and is back: signals may have been missed, so whatever is cached on

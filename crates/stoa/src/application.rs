@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stoa_app::{App, Options, StartError, start};
+use stoa_app::{App, Options, StartError, chat, start};
 use stoa_client_db::Migrations;
 use stoa_domain::seal::MasterKeyRing;
 use stoa_domain::{Clock, Random};
@@ -70,6 +70,7 @@ pub(crate) async fn start(
         platform_isolation: configuration.isolation.platform,
         client_isolation: configuration.isolation.client_data,
         dedicated: configuration.client.as_ref().map(|client| client.id),
+        confirmation_wait: chat::CONFIRMATION_WAIT,
         client_migrations: Migrations::shipped(),
         trusted_proxies: configuration.trusted_proxies.clone(),
         extractor,

@@ -8,12 +8,13 @@ use stoa_domain::MessageId;
 
 use super::event::Cursor;
 use super::live::Listener;
-use super::{Beginning, ChatError, HISTORY, active, live_or_stored, opened, start};
+use super::{Beginning, ChatError, HISTORY, Offered, active, live_or_stored, opened, start};
 use crate::App;
 use crate::access::Visitor;
 
 /// Starts a new answer to the question of the last one, which is kept as an earlier version. Asked
-/// for again, it gives the version that there is by then.
+/// for again, it gives the version that there is by then. As at a question, `offered` says which tools
+/// may be called.
 ///
 /// # Errors
 /// When there is no such answer for this visitor, it is not the last one or is being written, the
@@ -22,6 +23,7 @@ pub async fn regenerate(
     app: &Arc<App>,
     visitor: &Visitor,
     message: MessageId,
+    offered: Offered,
 ) -> Result<Listener, ChatError> {
     let started = Instant::now();
     let registered = active(app, visitor).await?;
@@ -58,6 +60,7 @@ pub async fn regenerate(
                 session,
                 answer,
                 question,
+                offered,
                 history,
                 has_passages,
                 known,

@@ -54,7 +54,7 @@ impl Body {
         self.text.is_empty() && self.steps.is_empty()
     }
 
-    /// Adds text.
+    /// Adds text. What PostgreSQL cannot hold, a database cannot keep, so that nobody is told it.
     pub fn push_text(&mut self, text: &str) {
         if self.open_part().is_none() {
             let part = self.last_part().next();
@@ -63,7 +63,7 @@ impl Body {
                 self.text.push_str(BETWEEN_PARTS);
             }
         }
-        self.text.push_str(text);
+        self.text.extend(text.split('\0'));
     }
 
     /// Adds a step, at which the text stops.

@@ -12,20 +12,30 @@ use super::event::Source;
 const LONGEST_MARK: usize = 40;
 
 /// The sources with a note on each of whether the answer was drawn from it: those that the text
-/// cites, all of them where it cites none, and none where it says that nothing was found.
+/// cites, all of them where it cites none, and none where they are `unused`: where it says that nothing
+/// was found, or was drawn from what tools gave.
 #[must_use]
-pub fn noted(sources: &[Source], text: &str, unanswered: bool) -> Vec<Source> {
+pub fn noted(sources: &[Source], text: &str, unused: bool) -> Vec<Source> {
     let cited = cited(text);
-    let is_cited = |source: &Source| {
-        let number = source.source_id.parse::<usize>();
-        number.is_ok_and(|number| cited.contains(&number))
-    };
+    let is_cited = |source: &Source| is_among(source, &cited);
     let cites_any = sources.iter().any(is_cited);
     let note = |source: &Source| Source {
-        used: !unanswered && (!cites_any || is_cited(source)),
+        used: !unused && (!cites_any || is_cited(source)),
         ..source.clone()
     };
     sources.iter().map(note).collect()
+}
+
+/// Whether a text cites any of these sources.
+#[must_use]
+pub fn cites_any(sources: &[Source], text: &str) -> bool {
+    let cited = cited(text);
+    sources.iter().any(|it| is_among(it, &cited))
+}
+
+fn is_among(source: &Source, cited: &BTreeSet<usize>) -> bool {
+    let number = source.source_id.parse::<usize>();
+    number.is_ok_and(|number| cited.contains(&number))
 }
 
 /// The numbers in marks such as `[1]`, `[1, 2]`, `[1-3]` and `【1】`, wherever they stand but in code.

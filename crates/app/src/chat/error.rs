@@ -38,6 +38,9 @@ pub enum ChatError {
     /// Only the last answer of a conversation with the bot can be made again, once it has ended.
     #[error("this answer cannot be made again")]
     NotTheLastAnswer,
+    /// The visitor has said already whether a call may be made, or nobody asks any more.
+    #[error("nobody asks about this call any more")]
+    AlreadyDecided,
     /// Nobody could answer.
     #[error("no answer could be had")]
     NoAnswer(Failure),

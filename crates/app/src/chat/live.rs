@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use stoa_domain::{MessageId, SessionId};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
@@ -40,6 +40,8 @@ pub struct LiveAnswer {
     written: Mutex<Written>,
     changed: watch::Sender<()>,
     stop: CancellationToken,
+    /// That the visitor has said whether a call may be made.
+    decided: Notify,
 }
 
 impl LiveAnswer {
@@ -60,6 +62,7 @@ impl LiveAnswer {
             written: Mutex::new(written),
             changed: watch::Sender::new(()),
             stop: CancellationToken::new(),
+            decided: Notify::new(),
         })
     }
 
@@ -153,6 +156,16 @@ impl LiveAnswer {
     /// Resolves when somebody asked the writer to stop.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// Tells the writer that the visitor has said whether a call may be made.
+    pub fn decide(&self) {
+        self.decided.notify_one();
+    }
+
+    /// Resolves when the visitor has said something that the writer has not looked at.
+    pub async fn decided(&self) {
+        self.decided.notified().await;
     }
 
     /// Waits until the first event is there.

@@ -5,6 +5,7 @@
 //! takes a [`Visitor`]: the bearer of one conversation's token, which every query checks.
 
 mod again;
+mod approvals;
 pub mod body;
 mod citations;
 mod error;
@@ -25,7 +26,7 @@ pub(crate) mod turns;
 mod writer;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 pub use stoa_client_db::messages::Message;
@@ -33,6 +34,7 @@ use stoa_client_db::messages::{self, HistoryMessage, Known, NewTurn, TurnStart};
 use stoa_domain::{InstanceId, InstanceStatus, MessageId, MessageState, SessionId};
 
 pub use again::regenerate;
+pub use approvals::decide;
 pub(crate) use citations::noted;
 pub use error::ChatError;
 pub(crate) use no_answer::is_no_answer;
@@ -44,6 +46,7 @@ use crate::App;
 use crate::access::Visitor;
 use crate::contents::Contents;
 use crate::registry::Registered;
+pub use crate::tools::Offered;
 use crate::turns::Place;
 use event::Cursor;
 use live::{Listener, LiveAnswer};
@@ -51,6 +54,8 @@ use writer::Writer;
 
 /// The longest message of a visitor, in characters.
 pub const LONGEST_MESSAGE: usize = 16_000;
+/// How long an answer waits for the visitor's word on a call of a tool, unless a test says otherwise.
+pub const CONFIRMATION_WAIT: Duration = Duration::from_secs(120);
 /// How many earlier messages a model may be given.
 pub(crate) const HISTORY: u16 = 40;
 
@@ -60,6 +65,8 @@ pub struct Question {
     pub content: String,
     /// What the sender calls it, so that sending it again changes nothing.
     pub client_message_id: Option<String>,
+    /// Which tools may be called for it: all by those who can be asked back.
+    pub offered: Offered,
 }
 
 /// What came of a visitor's message.
@@ -129,6 +136,7 @@ pub async fn ask(
                 session,
                 answer,
                 question: question.content,
+                offered: question.offered,
                 history,
                 has_passages,
                 known,
@@ -146,6 +154,7 @@ struct Beginning {
     session: SessionId,
     answer: MessageId,
     question: String,
+    offered: Offered,
     history: Vec<HistoryMessage>,
     has_passages: bool,
     known: Known,
@@ -163,11 +172,18 @@ async fn start(
 ) -> Result<Listener, ChatError> {
     let live = LiveAnswer::new(beginning.answer, beginning.session);
     let listener = live.listen(Cursor::default());
-    let writer = Writer::new(app, registered, contents, Arc::clone(&live), beginning);
+    let writer = Writer::new(
+        app,
+        registered,
+        contents,
+        Arc::clone(&live),
+        beginning,
+        place,
+    );
     let entered = app.live_answers().enter(&live);
     app.tasks().spawn(async move {
         writer.run().await;
-        drop((entered, place));
+        drop(entered);
     });
     live.opened().await.map_err(ChatError::NoAnswer)?;
     Ok(listener)

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future;
 use futures_util::stream::{self, StreamExt as _};
-use stoa_client_db::PageRequest;
 use stoa_client_db::messages::{self, MeteredAnswer};
+use stoa_client_db::{PageRequest, tool_calls};
 use stoa_domain::InstanceId;
 use stoa_platform_db::DbError;
 use stoa_platform_db::instances::{self, SweepRule};
@@ -127,12 +127,13 @@ pub async fn sweep(app: &App, instance: InstanceId) -> Result<(), SweepError> {
     count_uncounted(app, &registered, since).await
 }
 
-/// Makes final what nobody writes any more.
+/// Makes final what nobody writes any more, and gives up the calls of tools that it waited for.
 async fn close_deserted(app: &App, registered: &Registered) -> Result<(), DatabaseError> {
     let now = app.clock().now();
     let stale = now - TimeDelta::from_std(STALE_AFTER).unwrap_or_default();
     let connection = app.checkout(registered).await?;
     let closed = messages::interrupt_stale(&connection, stale, now).await?;
+    tool_calls::abandon_orphans(&connection, now).await?;
     if !closed.is_empty() {
         tracing::info!(instance = %registered.id(), answers = closed.len(), "answers without a writer were closed");
     }

@@ -200,6 +200,7 @@ async fn ask_bot(
             max_output_tokens: request.max_output_tokens,
         },
         offer: request.offer.clone(),
+        confirms_writes: false,
     };
     let opener = Opener {
         app,

@@ -144,6 +144,16 @@ impl BoxedTool {
         &self.host
     }
 
+    /// Whether arguments fit, before anybody is asked or anything is sent.
+    ///
+    /// # Errors
+    /// What is wrong with them, as the model is told.
+    pub fn check(&self, input: &Map<String, Value>) -> Result<(), Outcome> {
+        match &self.kind {
+            Kind::Http(tool) => tool.destination(input).map(drop),
+        }
+    }
+
     /// Runs a call; never fails otherwise than by its outcome. `call_id` goes out as
     /// `Idempotency-Key` where it writes.
     pub async fn run(&self, app: &App, input: &Map<String, Value>, call_id: Uuid) -> Outcome {

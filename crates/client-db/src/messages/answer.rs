@@ -253,7 +253,29 @@ pub async fn interrupt_if_stale(
     Ok(changed == 1)
 }
 
-/// Answers with words in them that became final at or after `since`, oldest first, for
+macro_rules! finished_since {
+    ($or_with_steps:literal) => {
+        concat!(
+            "SELECT m.id, m.session_id, s.end_user_id, m.finish_reason, m.provider, m.model,
+                    m.input_tokens, m.output_tokens, m.finished_at
+             FROM stoa.chat_messages m
+             JOIN stoa.chat_sessions s ON s.id = m.session_id
+             WHERE m.role = 'assistant' AND m.finished_at >= $1
+               AND (m.content <> ''",
+            $or_with_steps,
+            ") AND ($2::timestamptz IS NULL OR (m.finished_at, m.id) > ($2, $3))
+             ORDER BY m.finished_at, m.id
+             LIMIT $4"
+        )
+    };
+}
+
+const FINISHED_SINCE: Versioned = Versioned {
+    before: finished_since!(""),
+    since: (STEPS_SINCE, finished_since!(" OR m.steps <> '[]'")),
+};
+
+/// Answers with words or steps in them that became final at or after `since`, oldest first, for
 /// reconciliation with metering.
 pub async fn finished_since(
     connection: &ClientConnection,
@@ -262,14 +284,7 @@ pub async fn finished_since(
 ) -> Result<Page<MeteredAnswer>, ClientDbError> {
     let rows = connection
         .query(
-            "SELECT m.id, m.session_id, s.end_user_id, m.finish_reason, m.provider, m.model,
-                    m.input_tokens, m.output_tokens, m.finished_at
-             FROM stoa.chat_messages m
-             JOIN stoa.chat_sessions s ON s.id = m.session_id
-             WHERE m.role = 'assistant' AND m.content <> '' AND m.finished_at >= $1
-               AND ($2::timestamptz IS NULL OR (m.finished_at, m.id) > ($2, $3))
-             ORDER BY m.finished_at, m.id
-             LIMIT $4",
+            FINISHED_SINCE.on(connection),
             &[
                 (&since, Type::TIMESTAMPTZ),
                 (&request.after_time(), Type::TIMESTAMPTZ),

@@ -125,6 +125,9 @@ async fn conversations_go_on_without_steps_and_costs() {
     };
     let again = begin_again(&connection, &version).await.unwrap();
     assert!(matches!(again, Some(Again::New { .. })), "{again:?}");
+    let long_ago = version.now - chrono::TimeDelta::days(1);
+    let metered = finished_since(&connection, long_ago, &ALL).await.unwrap();
+    assert_eq!(metered.data.len(), 2);
 }
 
 #[tokio::test]

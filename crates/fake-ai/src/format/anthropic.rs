@@ -54,13 +54,15 @@ pub(super) fn normal(request: &Value) -> Value {
         for block in message["content"].as_array().into_iter().flatten() {
             messages.push(match block["type"].as_str() {
                 Some("tool_result") => json!({"role": "tool", "content": block["content"]}),
+                Some("tool_use") => json!({"role": message["role"], "called": true}),
                 _ => json!({"role": message["role"], "content": block["text"]}),
             });
         }
     }
     let tools = request["tools"].as_array().into_iter().flatten();
     let names: Vec<&Value> = tools.map(|it| &it["name"]).collect();
-    json!({"messages": messages, "tools": names})
+    let may_call = request["tool_choice"]["type"] != "none";
+    json!({"messages": messages, "tools": names, "may_call": may_call})
 }
 
 pub(super) fn named(name: &'static str, data: &Value) -> Frame {

@@ -30,17 +30,19 @@ pub(super) fn normal(request: &Value) -> Value {
             _ => "user",
         };
         for part in content["parts"].as_array().into_iter().flatten() {
-            messages.push(match part["functionResponse"].is_object() {
-                true => {
-                    json!({"role": "tool", "content": part["functionResponse"]["response"]["output"]})
-                }
-                false => json!({"role": role, "content": part["text"]}),
+            let response = &part["functionResponse"]["response"];
+            let given = response.get("output").or_else(|| response.get("error"));
+            messages.push(match given {
+                Some(given) => json!({"role": "tool", "content": given}),
+                None if part["functionCall"].is_object() => json!({"role": role, "called": true}),
+                None => json!({"role": role, "content": part["text"]}),
             });
         }
     }
     let tools = request["tools"][0]["functionDeclarations"].as_array();
     let names: Vec<&Value> = tools.into_iter().flatten().map(|it| &it["name"]).collect();
-    json!({"messages": messages, "tools": names})
+    let may_call = request["toolConfig"]["functionCallingConfig"]["mode"] != "NONE";
+    json!({"messages": messages, "tools": names, "may_call": may_call})
 }
 
 pub(super) fn thought(script: &Script) -> Frame {

@@ -67,7 +67,8 @@ impl Format {
         }
     }
 
-    /// The request in OpenAI's words: messages of texts, and the names of the tools.
+    /// The request in OpenAI's words: messages of texts, which of them called tools, the names of the
+    /// tools, and whether they may be called.
     pub(crate) fn normal(self, request: &Value) -> Value {
         match self {
             Self::Openai | Self::Azure => openai::normal(request),

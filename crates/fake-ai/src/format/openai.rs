@@ -19,7 +19,13 @@ pub(super) fn objection(request: &Value) -> Option<String> {
 pub(super) fn normal(request: &Value) -> Value {
     let tools = request["tools"].as_array().into_iter().flatten();
     let names: Vec<&Value> = tools.map(|it| &it["function"]["name"]).collect();
-    json!({"messages": request["messages"], "tools": names})
+    let may_call = request["tool_choice"] != "none";
+    let messages = request["messages"].as_array().into_iter().flatten();
+    let messages = messages.map(|it| {
+        json!({"role": it["role"], "content": it["content"], "called": it["tool_calls"].is_array()})
+    });
+    let messages: Vec<Value> = messages.collect();
+    json!({"messages": messages, "tools": names, "may_call": may_call})
 }
 
 pub(super) fn head(script: &Script) -> Frame {

@@ -224,6 +224,7 @@ impl World {
     fn id(&self, route: &Route, parameter: &str) -> &str {
         let what = match (route.path.as_str(), parameter) {
             (_, "key_id") => "key",
+            (_, "approval_id") => "approval",
             (path, "id") if path.starts_with("/api/platform/v1/instances/") => "instance",
             (path, "id") if path.starts_with("/api/chat/v1/instances/") => "instance",
             (path, "id") if path.starts_with("/api/chat/v1/sessions/") => "session",
@@ -297,6 +298,7 @@ fn body(route: &Route) -> Option<Value> {
             return None;
         }
         (_, "/api/chat/v1/messages/{id}/feedback") => json!({"rating": "up"}),
+        (_, "/api/chat/v1/messages/{id}/approvals/{approval_id}") => json!({"approved": true}),
         (_, "/api/client/v1/database" | "/api/client/v1/database/check") => {
             json!({"url": "postgres://u:p@db.example/d"})
         }
@@ -368,6 +370,11 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
         ("model name", "only-here".to_owned()),
         ("session", session),
         ("session token", token),
+        // Nobody asks anything here; who may say it, and about whose calls, is shown with tools.
+        (
+            "approval",
+            "018f0000-0000-7000-8000-000000000000".to_owned(),
+        ),
         ("document", document),
         ("tool", tool["id"].as_str().unwrap().to_owned()),
         (

@@ -10,7 +10,7 @@ use stoa_app::App;
 use stoa_app::access::Visitor;
 use stoa_app::chat::event::{Cursor, Event, Failure};
 use stoa_app::chat::live::Listener;
-use stoa_app::chat::{self, Asked, Feedback, Question, sessions};
+use stoa_app::chat::{self, Asked, Feedback, Offered, Question, sessions};
 use stoa_domain::{MessageId, Rating, SessionId};
 use utoipa::{IntoParams, ToSchema};
 
@@ -82,6 +82,7 @@ pub(crate) async fn send(
     let question = Question {
         content: new.content,
         client_message_id: checked_name(new.client_message_id)?,
+        offered: offered(&headers),
     };
     match chat::ask(&app, &visitor, session, question).await? {
         Asked::Answer(listener) => answered(&app, &visitor, &headers, listener).await,
@@ -112,7 +113,7 @@ pub(crate) async fn regenerate(
     Id(message): Id<MessageId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let listener = chat::regenerate(&app, &visitor, message).await?;
+    let listener = chat::regenerate(&app, &visitor, message, offered(&headers)).await?;
     answered(&app, &visitor, &headers, listener).await
 }
 
@@ -155,6 +156,14 @@ fn wants_json(headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     accept.contains("application/json") && !accept.contains("text/event-stream")
+}
+
+/// Whoever waits for a whole answer cannot be asked on the way whether a tool may change something.
+fn offered(headers: &HeaderMap) -> Offered {
+    match wants_json(headers) {
+        true => Offered::ReadsOnly,
+        false => Offered::All,
+    }
 }
 
 /// Follows an answer to its end.

@@ -1,5 +1,6 @@
 //! The chat API: what the widget and the hosted page speak.
 
+mod approvals;
 mod configuration;
 mod dto;
 mod messages;
@@ -25,4 +26,5 @@ pub(crate) fn add(routes: Routes) -> Routes {
         .api(Policy::Visitor, routes!(messages::stream))
         .api(Policy::Visitor, routes!(messages::feedback))
         .api(Policy::Visitor, routes!(messages::regenerate))
+        .api(Policy::Visitor, routes!(approvals::decide))
 }

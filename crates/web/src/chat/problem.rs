@@ -45,6 +45,11 @@ impl From<ChatError> for Problem {
                 "not_the_last_answer",
                 "Only the last answer of a conversation with the bot can be made again, once it has ended. Ask anew instead.",
             ),
+            ChatError::AlreadyDecided => Self::new(
+                StatusCode::CONFLICT,
+                "already_decided",
+                "This was decided before, or the answer no longer waits for it. What became of it stands in the steps of the message.",
+            ),
             ChatError::NoAnswer(failure) => failure_problem(&failure),
             ChatError::Registry(error) | ChatError::Database(DatabaseError::Registry(error)) => {
                 error.into()

@@ -68,7 +68,7 @@ impl Opener<'_> {
             summary: inquiry.known.summary.as_deref(),
             context: &inquiry.context,
             is_small_talk,
-            has_tools: inquiry.has_tools(),
+            tools: inquiry.tool_rules(),
         };
         let said = |message: &Message| turns::texts(message).map(|it| reader.tokens(it)).sum();
         let offered = |tool: &Tool| -> usize {

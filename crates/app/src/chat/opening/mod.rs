@@ -8,6 +8,7 @@ use stoa_client_db::messages::Known;
 use stoa_domain::{AnswerPolicy, ApiConfigurationId, Provider};
 
 use super::event::Source;
+use super::prompt::ToolRules;
 use super::small_talk::{self, SmallTalk};
 use super::{follow_up, retrieval, turns};
 use crate::App;
@@ -17,6 +18,7 @@ use crate::registry::Registered;
 use draft::{Draft, Size};
 
 /// What is asked, and what is known beside the documents.
+#[derive(Clone)]
 pub(crate) struct Inquiry {
     /// The question, as it is looked for.
     pub(crate) question: String,
@@ -34,6 +36,8 @@ pub(crate) struct Inquiry {
     pub(crate) sampling: Sampling,
     /// What the model may ask to be called.
     pub(crate) offer: Offer,
+    /// Whether the visitor is asked before a call that changes something is made.
+    pub(crate) confirms_writes: bool,
 }
 
 /// What a model may ask to be called.
@@ -52,6 +56,15 @@ impl Inquiry {
     fn has_tools(&self) -> bool {
         let has_calls = |message: &Message| matches!(message, Message::Called { .. });
         !self.offer.tools.is_empty() || self.latest.iter().any(has_calls)
+    }
+
+    /// What the model is told of calling tools.
+    fn tool_rules(&self) -> ToolRules {
+        match (self.has_tools(), self.confirms_writes) {
+            (false, _) => ToolRules::None,
+            (true, false) => ToolRules::Called,
+            (true, true) => ToolRules::Confirmed,
+        }
     }
 }
 
@@ -83,6 +96,8 @@ pub(crate) struct Origin {
     pub(crate) to: AnswerTo,
     /// How many of the earlier messages the model was given, the latest ones.
     pub(crate) kept: usize,
+    /// Whether tools gave something that it may be drawn from.
+    pub(crate) used_tools: bool,
 }
 
 /// What an answer is to.
@@ -157,12 +172,40 @@ impl Opener<'_> {
             return Err(NotOpened::Nobody);
         }
         let only = self.contents.instructions.answer_policy == AnswerPolicy::DocumentsOnly;
-        if only && found.is_empty() && talk.is_none() && !self.inquiry.has_tools() {
+        if only && found.is_empty() && talk.is_none() && !self.may_call(models) {
             return Ok(self.nothing_found());
         }
+        self.first_of(models, &found, talk.as_ref()).await
+    }
+
+    /// Asks these models, in order, for what comes after calls of tools, with the passages that the
+    /// answer has.
+    ///
+    /// # Errors
+    /// Why none went on.
+    pub(crate) async fn go_on(
+        &self,
+        models: &[&Model],
+        sources: &[Source],
+    ) -> Result<Opened, NotOpened> {
+        self.first_of(models, sources, None).await
+    }
+
+    /// Whether the answer may come from tools: where they are, and somebody to call them.
+    fn may_call(&self, models: &[&Model]) -> bool {
+        let is_model = |model: &&Model| model.endpoint.provider != Provider::Passages;
+        self.inquiry.has_tools() && models.iter().any(is_model)
+    }
+
+    async fn first_of(
+        &self,
+        models: &[&Model],
+        found: &[Source],
+        talk: Option<&SmallTalk>,
+    ) -> Result<Opened, NotOpened> {
         let mut last = NotOpened::Nobody;
         for model in models {
-            match self.ask(model, &found, talk.as_ref()).await {
+            match self.ask(model, found, talk).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => {
                     tracing::warn!(
@@ -261,6 +304,7 @@ impl Opener<'_> {
                 sources: found.to_vec(),
                 to: answer_to(talk),
                 kept: self.inquiry.earlier.len(),
+                used_tools: false,
             },
         }
     }
@@ -284,6 +328,7 @@ fn begun(
             sources: found[..draft.passages].to_vec(),
             to: answer_to(talk),
             kept: draft.kept,
+            used_tools: false,
         },
     }
 }

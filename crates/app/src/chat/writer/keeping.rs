@@ -63,8 +63,13 @@ impl Writer {
         let content = body.text().to_owned();
         let by = &origin.by;
         let unanswered = self.is_unanswered(&content, origin);
+        let from_tools = origin.used_tools && !citations::cites_any(&origin.sources, &content);
         FinishedAnswer {
-            sources: stored(&citations::noted(&origin.sources, &content, unanswered)),
+            sources: stored(&citations::noted(
+                &origin.sources,
+                &content,
+                unanswered || from_tools,
+            )),
             unanswered,
             steps: stored(body.steps()),
             cost_micros: None,
@@ -101,7 +106,8 @@ impl Writer {
     /// Counts the answer on the platform's side. What fails here is made good by the sweep, which
     /// compares the client's answers with what was counted.
     async fn meter(&self, answer: &FinishedAnswer, by: &Author) {
-        if answer.content.is_empty() {
+        let has_nothing = self.live.body().is_empty();
+        if has_nothing {
             return;
         }
         let metered = Metered {
@@ -124,23 +130,25 @@ type Saving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Saves what has arrived, one save at a time, beside the stream and never in its way.
 pub(super) struct Saver<'a> {
     writer: &'a Writer,
-    sources: &'a [Source],
+    /// Until they are on their way.
+    sources: Option<Vec<Source>>,
     running: Option<Saving<'a>>,
     /// How much of text and steps is saved, or on its way.
     saved: (usize, usize),
     saved_at: Instant,
-    sources_saved: bool,
+    /// Whether another save is to follow the running one at once.
+    anew: bool,
 }
 
 impl<'a> Saver<'a> {
-    pub(super) fn new(writer: &'a Writer, sources: &'a [Source]) -> Self {
+    pub(super) fn new(writer: &'a Writer, sources: &[Source]) -> Self {
         Self {
             writer,
-            sources,
+            sources: Some(sources.to_vec()).filter(|sources| !sources.is_empty()),
             running: None,
             saved: (0, 0),
             saved_at: Instant::now(),
-            sources_saved: sources.is_empty(),
+            anew: false,
         }
     }
 
@@ -153,12 +161,17 @@ impl<'a> Saver<'a> {
             return;
         }
         let news = News {
-            sources: (!self.sources_saved).then_some(self.sources),
+            sources: self.sources.take(),
             steps: written.1 != self.saved.1,
         };
         (self.saved, self.saved_at) = (written, Instant::now());
-        self.sources_saved = true;
         self.running = Some(Box::pin(save(self.writer, news)));
+    }
+
+    /// The same, after the running one where one is running.
+    pub(super) fn begin_anew(&mut self) {
+        self.anew = self.running.is_some();
+        self.begin();
     }
 
     /// Resolves when a running save has ended; never while none runs.
@@ -168,20 +181,23 @@ impl<'a> Saver<'a> {
             None => std::future::pending().await,
         }
         self.running = None;
+        if std::mem::take(&mut self.anew) {
+            self.begin();
+        }
     }
 }
 
 /// What goes into the row beside the text.
-#[derive(Clone, Copy, Default)]
-pub(super) struct News<'a> {
+#[derive(Default)]
+pub(super) struct News {
     /// The sources, where they are not there yet.
-    sources: Option<&'a [Source]>,
+    sources: Option<Vec<Source>>,
     /// Whether there are new steps.
     steps: bool,
 }
 
 /// Saves what has arrived. A save that fails is made good by the next one.
-pub(super) async fn save(writer: &Writer, news: News<'_>) {
+pub(super) async fn save(writer: &Writer, news: News) {
     if let Err(error) = write_row(writer, news).await {
         tracing::warn!(
             code = error.code(),
@@ -192,10 +208,10 @@ pub(super) async fn save(writer: &Writer, news: News<'_>) {
 
 /// The sources go first: whoever follows the row takes its first word or step for a sign that they
 /// are there.
-async fn write_row(writer: &Writer, news: News<'_>) -> Result<(), DatabaseError> {
+async fn write_row(writer: &Writer, news: News) -> Result<(), DatabaseError> {
     let connection = writer.app.checkout(&writer.registered).await?;
     let (now, answer) = (writer.app.clock().now(), writer.live.message());
-    if let Some(sources) = news.sources {
+    if let Some(sources) = &news.sources {
         messages::set_sources(&connection, answer, &stored(sources), now).await?;
     }
     let body = writer.live.body();

@@ -1,23 +1,26 @@
-//! Writing one answer: find passages, open a model's stream, pass it on, keep it, meter it.
+//! Writing one answer: find passages, open a model's stream, pass it on, call the tools that it asks
+//! for and go on, keep it, meter it.
 //!
 //! The writer is a task of its own, so it goes on when its listener leaves. It holds no database
 //! connection while a model talks; it saves what has arrived every second or two, and shows that
 //! it lives while nothing arrives, so that the sweep leaves its answer alone; it makes the answer
 //! final by compare-and-set, so that a sweep and a writer never both do.
 
+mod attend;
+mod calls;
 mod keeping;
+mod rounds;
+mod took;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use stoa_ai::{AnswerEvent, AnswerStream};
 use stoa_client_db::messages::HistoryMessage;
 use stoa_domain::{FinishReason, MessageRole};
-use tokio::time::MissedTickBehavior;
 
-use super::error::{not_saved, opening_failure, visitor_failure};
+use super::error::{not_saved, opening_failure};
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
 use super::opening::{Inquiry, Offer, Opened, Opener, Origin, Sampling};
@@ -26,10 +29,10 @@ use super::{HISTORY, replay, summary, turns};
 use crate::App;
 use crate::contents::Contents;
 use crate::registry::Registered;
-use keeping::Saver;
+use crate::tools::Offered;
+use crate::turns::Place;
+use rounds::Rounds;
 
-/// How often what has arrived is saved.
-const SAVE_EVERY: Duration = Duration::from_millis(1_500);
 /// How long a visitor may be away before the model is hung up.
 const GRACE: Duration = Duration::from_secs(15);
 /// The longest answer, in bytes.
@@ -43,6 +46,10 @@ pub(super) struct Writer {
     live: Arc<LiveAnswer>,
     inquiry: Inquiry,
     history: Vec<HistoryMessage>,
+    /// Which tools the model is told of.
+    offered: Offered,
+    /// Its place among the answers that are written at once.
+    place: Place,
     created_at: DateTime<Utc>,
     started: Instant,
 }
@@ -93,6 +100,7 @@ impl Writer {
         contents: Arc<Contents>,
         live: Arc<LiveAnswer>,
         turn: super::Beginning,
+        place: Place,
     ) -> Self {
         let earlier = turn
             .history
@@ -106,7 +114,11 @@ impl Writer {
             has_passages: turn.has_passages,
             context: String::new(),
             sampling: Sampling::default(),
-            offer: Offer::default(),
+            offer: Offer {
+                tools: contents.toolbox.offered(turn.offered),
+                ..Offer::default()
+            },
+            confirms_writes: turn.offered == Offered::All,
         };
         Self {
             app: Arc::clone(app),
@@ -115,6 +127,8 @@ impl Writer {
             live,
             inquiry,
             history: turn.history,
+            offered: turn.offered,
+            place,
             created_at: turn.created_at,
             started: turn.started,
         }
@@ -126,7 +140,7 @@ impl Writer {
             Beginning::Opened(opened) => {
                 let Opened { stream, origin } = *opened;
                 self.live.open(self.preamble(&origin.sources));
-                let (ended, origin) = self.pass_on(stream, origin).await;
+                let (ended, origin) = Rounds::new(&self, origin).write(stream).await;
                 self.close(&ended, &origin).await;
                 self.fold_what_was_left_out(&origin);
             }
@@ -155,15 +169,18 @@ impl Writer {
     }
 
     async fn open(&self) -> Result<Opened, Failure> {
-        let opener = Opener {
+        let models: Vec<_> = self.contents.models.iter().collect();
+        let opened = self.opener(&self.inquiry).open(&models).await;
+        opened.map_err(|error| opening_failure(&error))
+    }
+
+    fn opener<'a>(&'a self, inquiry: &'a Inquiry) -> Opener<'a> {
+        Opener {
             app: &self.app,
             registered: &self.registered,
             contents: &self.contents,
-            inquiry: &self.inquiry,
-        };
-        let models: Vec<_> = self.contents.models.iter().collect();
-        let opened = opener.open(&models).await;
-        opened.map_err(|error| opening_failure(&error))
+            inquiry,
+        }
     }
 
     /// The events before the text.
@@ -211,75 +228,6 @@ impl Writer {
             tokio::time::sleep(keeping::SIGN_OF_LIFE).await;
             keeping::save(self, keeping::News::default()).await;
         }
-    }
-
-    /// Passes the model's words on until they end, whoever ends them.
-    async fn pass_on(&self, mut stream: AnswerStream, mut origin: Origin) -> (Ended, Origin) {
-        let mut ended = Ended::because(FinishReason::Interrupted);
-        if origin.by.is_no_model() {
-            (ended.input_tokens, ended.output_tokens) = (Some(0), Some(0));
-        }
-        let mut tick = tokio::time::interval(SAVE_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tick.tick().await;
-        let mut saver = Saver::new(self, &origin.sources);
-        loop {
-            tokio::select! {
-                // The stream comes last: it may always have something, the others seldom do.
-                biased;
-                () = self.live.stopped() => {
-                    ended.reason = FinishReason::Cancelled;
-                    break;
-                }
-                () = self.app.shutdown().cancelled() => {
-                    ended.failure = Some(replay::restarting());
-                    break;
-                }
-                _ = tick.tick() => {
-                    if self.live.deserted_for() >= GRACE {
-                        ended.reason = FinishReason::Cancelled;
-                        break;
-                    }
-                    saver.begin();
-                }
-                () = saver.saved() => {}
-                event = stream.next() => match event {
-                    Some(Ok(AnswerEvent::Text(text))) => {
-                        ended.first_token.get_or_insert_with(|| self.started.elapsed());
-                        self.live.push(&text);
-                        if self.live.size().0 > LONGEST_ANSWER {
-                            ended.reason = FinishReason::Length;
-                            break;
-                        }
-                    }
-                    Some(Ok(AnswerEvent::Usage(usage))) => {
-                        ended.input_tokens = i64::try_from(usage.input_tokens).ok();
-                        ended.output_tokens = i64::try_from(usage.output_tokens).ok();
-                    }
-                    Some(Ok(AnswerEvent::Finish(ending))) => {
-                        ended.reason = ending.finish_reason();
-                        break;
-                    }
-                    // No tools are offered, so a call is a model's own idea and nothing to do.
-                    Some(Ok(
-                        AnswerEvent::ToolCallStart { .. }
-                        | AnswerEvent::ToolCallArguments { .. }
-                        | AnswerEvent::ToolCall { .. },
-                    )) => {}
-                    Some(Err(error)) => {
-                        tracing::warn!(code = error.code().as_str(), detail = error.detail(), "an answer broke off");
-                        ended.failure = Some(visitor_failure(&error));
-                        break;
-                    }
-                    None => break,
-                },
-            }
-        }
-        drop(saver);
-        if let Some(model) = stream.model() {
-            model.clone_into(&mut origin.by.model);
-        }
-        (ended, origin)
     }
 
     /// Makes the answer final, meters it, and says so; in that order, so that an answer that was

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
-use stoa_app::chat::sweep;
+use stoa_app::chat::{self, sweep};
 use stoa_app::{App, Options, start};
 use stoa_client_db::Migrations;
 use stoa_domain::seal::MasterKeyRing;
@@ -205,6 +205,7 @@ fn options(database: &TestDatabase, address: SocketAddr) -> Options {
         platform_isolation: true,
         client_isolation: true,
         dedicated: None,
+        confirmation_wait: chat::CONFIRMATION_WAIT,
         client_migrations: Migrations::shipped(),
         trusted_proxies: Vec::new(),
         extractor: ChildSettings {

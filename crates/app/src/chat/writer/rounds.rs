@@ -1,0 +1,176 @@
+//! The rounds of an answer: a model speaks and asks for tools, is told what they gave, and speaks
+//! on. Most answers have one.
+
+use std::time::Duration;
+
+use stoa_ai::{AnswerEvent, AnswerStream, Ending, Message, ToolCall, ToolChoice};
+use stoa_domain::FinishReason;
+
+use super::attend::Attendance;
+use super::calls::Calls;
+use super::took::Took;
+use super::{Ended, LONGEST_ANSWER, Writer};
+use crate::chat::error::{opening_failure, visitor_failure};
+use crate::chat::opening::{Inquiry, Origin};
+use crate::contents::Model;
+
+/// How often a model may ask for tools; then it has to answer with what it was told.
+const MOST_ROUNDS: usize = 6;
+
+/// An answer that has begun.
+pub(super) struct Rounds<'a> {
+    writer: &'a Writer,
+    attendance: Attendance<'a>,
+    /// What the next model is asked: it grows by what was called and what came of it.
+    inquiry: Inquiry,
+    origin: Origin,
+    calls: Calls<'a>,
+    called: usize,
+    took: Took,
+    first_token: Option<Duration>,
+}
+
+/// What a model said in one round.
+struct Said {
+    text: String,
+    calls: Vec<ToolCall>,
+    ending: Ending,
+}
+
+impl<'a> Rounds<'a> {
+    /// The rounds of an answer whose first stream is from there.
+    pub(super) fn new(writer: &'a Writer, origin: Origin) -> Self {
+        Self {
+            attendance: Attendance::new(writer, &origin.sources),
+            inquiry: writer.inquiry.clone(),
+            calls: Calls::new(writer),
+            called: 0,
+            took: Took::default(),
+            first_token: None,
+            writer,
+            origin,
+        }
+    }
+
+    /// Passes everything on until the answer ends, whoever ends it.
+    pub(super) async fn write(mut self, stream: AnswerStream) -> (Ended, Origin) {
+        let mut ended = match self.follow(stream).await {
+            Ok(reason) => Ended::because(reason),
+            Err(ended) => *ended,
+        };
+        (ended.input_tokens, ended.output_tokens) = self.took.tokens();
+        ended.first_token = self.first_token;
+        self.origin.used_tools = self.calls.gave_something();
+        (ended, self.origin)
+    }
+
+    async fn follow(&mut self, mut stream: AnswerStream) -> Result<FinishReason, Box<Ended>> {
+        loop {
+            let said = self.listen(stream).await?;
+            if said.ending != Ending::ToolCalls || !self.may_call() {
+                return Ok(said.ending.finish_reason());
+            }
+            let returned = self.calls.make(&mut self.attendance, &said.calls).await;
+            let returned = returned.map_err(Ended::from)?;
+            self.called += 1;
+            let called = Message::Called {
+                content: said.text,
+                calls: said.calls,
+            };
+            let returned = returned.into_iter().map(Message::Returned);
+            self.inquiry
+                .latest
+                .extend([called].into_iter().chain(returned));
+            if self.called == MOST_ROUNDS {
+                self.inquiry.offer.choice = ToolChoice::None;
+            }
+            stream = self.go_on().await?;
+        }
+    }
+
+    /// A call is a model's own idea where no tools are offered, or none may be called any more.
+    fn may_call(&self) -> bool {
+        let offer = &self.inquiry.offer;
+        !offer.tools.is_empty() && offer.choice != ToolChoice::None
+    }
+
+    /// Passes on what a model says in one round. The stream ends here, so that the provider is hung
+    /// up before anything else is done.
+    async fn listen(&mut self, mut stream: AnswerStream) -> Result<Said, Box<Ended>> {
+        self.took.begin();
+        if self.origin.by.is_no_model() {
+            self.took.tell_nothing();
+        }
+        let heard = self.hear(&mut stream).await;
+        if let Some(model) = stream.model() {
+            model.clone_into(&mut self.origin.by.model);
+        }
+        heard
+    }
+
+    async fn hear(&mut self, stream: &mut AnswerStream) -> Result<Said, Box<Ended>> {
+        let (mut text, mut calls) = (String::new(), Vec::new());
+        let ending = loop {
+            let event = self.attendance.until(stream.next()).await;
+            match event.map_err(Ended::from)? {
+                Some(Ok(AnswerEvent::Text(more))) => {
+                    let started = self.writer.started;
+                    self.first_token.get_or_insert_with(|| started.elapsed());
+                    self.writer.live.push(&more);
+                    text.push_str(&more);
+                    if self.writer.live.size().0 > LONGEST_ANSWER {
+                        break Ending::Length;
+                    }
+                }
+                Some(Ok(AnswerEvent::Usage(usage))) => self.took.tell(usage),
+                Some(Ok(AnswerEvent::ToolCall { call, .. })) => calls.push(call),
+                // A call is shown when it is whole.
+                Some(Ok(
+                    AnswerEvent::ToolCallStart { .. } | AnswerEvent::ToolCallArguments { .. },
+                )) => {}
+                Some(Ok(AnswerEvent::Finish(ending))) => break ending,
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        code = error.code().as_str(),
+                        detail = error.detail(),
+                        "an answer broke off"
+                    );
+                    return Err(interrupted(visitor_failure(&error)));
+                }
+                None => return Err(Ended::because(FinishReason::Interrupted).into()),
+            }
+        };
+        Ok(Said {
+            text,
+            calls,
+            ending,
+        })
+    }
+
+    /// Asks for what comes after the calls.
+    async fn go_on(&mut self) -> Result<AnswerStream, Box<Ended>> {
+        let models = self.next_models();
+        let opener = self.writer.opener(&self.inquiry);
+        let opening = opener.go_on(&models, &self.origin.sources);
+        let opened = self.attendance.until(opening).await.map_err(Ended::from)?;
+        let opened = opened.map_err(|error| interrupted(opening_failure(&error)))?;
+        self.origin.by = opened.origin.by;
+        Ok(opened.stream)
+    }
+
+    /// Who is asked next: whoever was asked before, and the others only while nothing has been said.
+    fn next_models(&self) -> Vec<&'a Model> {
+        let is_asked = |model: &&Model| Some(model.id) == self.origin.by.configuration;
+        let models = self.writer.contents.models.iter();
+        let asked = models.clone().filter(is_asked);
+        let others = models.filter(|model| !is_asked(model));
+        match self.first_token {
+            Some(_) => asked.collect(),
+            None => asked.chain(others).collect(),
+        }
+    }
+}
+
+fn interrupted(failure: crate::chat::event::Failure) -> Box<Ended> {
+    Box::new(Ended::failed(FinishReason::Interrupted, failure))
+}
