@@ -110,7 +110,7 @@ fn calls(request: &Value, behaviour: &Behaviour) -> Vec<FakeCall> {
 }
 
 /// How often tools were called since the last question.
-fn round(request: &Value) -> usize {
+pub(crate) fn round(request: &Value) -> usize {
     let list = request["messages"].as_array();
     let (mut rounds, mut in_calls) = (0, false);
     for message in list.into_iter().flatten() {

@@ -19,6 +19,8 @@ use crate::failure::Failure;
 /// | `error=KIND` | fails; KIND is `401`, `403`, `404`, `429`, `500`, `503`, another status, `quota`, `context` or `filter` |
 /// | `retry_after=S` | the `Retry-After` of the error |
 /// | `times=N` | fails only the first N requests for the model, then answers |
+/// | `error_round=N` | fails only where tools were called N times since the question |
+/// | `error_model=M` | fails only requests for this model |
 /// | `key=K` | fails with 401 without this key |
 /// | `hang` | never replies |
 /// | `hang_after=N` | falls silent after N tokens; 0 is after the head of the reply |
@@ -61,6 +63,8 @@ pub struct Behaviour {
     pub(crate) error: Option<Failure>,
     pub(crate) retry_after: Option<String>,
     pub(crate) times: Option<usize>,
+    pub(crate) error_round: Option<usize>,
+    pub(crate) error_model: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) hang: bool,
     pub(crate) fault: Option<(usize, Fault)>,
@@ -211,6 +215,8 @@ impl Behaviour {
             "error" => self.error = Some(Failure::parse(value)?),
             "retry_after" => self.retry_after = Some(value.to_owned()),
             "times" => self.times = Some(number()?),
+            "error_round" => self.error_round = Some(number()?),
+            "error_model" => self.error_model = Some(value.to_owned()),
             "key" => self.key = Some(value.to_owned()),
             "hang_after" => self.fault = Some((number()?, Fault::Hang)),
             "drop_after" => self.fault = Some((number()?, Fault::Drop)),

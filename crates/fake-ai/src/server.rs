@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::answer;
 use crate::behaviour::{Behaviour, BehaviourError};
 use crate::chat;
 use crate::embeddings;
@@ -239,6 +240,7 @@ impl Shared {
         }
         if let Some(failure) = behaviour
             .error
+            .filter(|_| is_about(&behaviour, &format.normal(&request), &model))
             .filter(|_| self.is_to_fail(&behaviour, &model))
         {
             tokio::time::sleep(behaviour.delay).await;
@@ -268,6 +270,13 @@ impl Shared {
         *count += 1;
         *count <= times
     }
+}
+
+/// Whether a failure is meant for this request.
+fn is_about(behaviour: &Behaviour, normal: &Value, model: &str) -> bool {
+    let round = behaviour.error_round;
+    let named = behaviour.error_model.as_deref();
+    round.is_none_or(|it| it == answer::round(normal)) && named.is_none_or(|it| it == model)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -33,3 +33,4 @@ mod serving;
 mod support;
 #[path = "../../../client-db/tests/support/tls_postgres.rs"]
 mod tls_postgres;
+mod tools;
