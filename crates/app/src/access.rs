@@ -207,6 +207,7 @@ impl ClientAdmin {
 pub struct Visitor {
     instance: InstanceId,
     token_hash: TokenHash,
+    address: Option<IpAddr>,
 }
 
 impl Visitor {
@@ -214,6 +215,19 @@ impl Visitor {
     #[must_use]
     pub const fn instance(&self) -> InstanceId {
         self.instance
+    }
+
+    /// The same visitor, with the address that the request came from, for what each address may
+    /// take.
+    #[must_use]
+    pub fn seen_from(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The address that the request came from.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// The hash that the query compares.
@@ -355,5 +369,6 @@ pub fn session_token(text: &str) -> Option<Visitor> {
     Some(Visitor {
         instance: token.instance_id(),
         token_hash: token.hash(),
+        address: None,
     })
 }

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::activity::Activity;
+use crate::budgets::BudgetNews;
 use crate::chat::live::LiveAnswers;
 use crate::contents::Contents;
 use crate::database::DatabaseError;
@@ -100,6 +101,7 @@ pub struct App {
     backoff: Backoff,
     meter: Meter,
     metrics: Metrics,
+    budget_news: BudgetNews,
     activity: Activity,
     live_answers: Arc<LiveAnswers>,
     instances: KnownInstances,
@@ -123,6 +125,7 @@ impl App {
             backoff: Backoff::default(),
             meter,
             metrics: Metrics::default(),
+            budget_news: BudgetNews::default(),
             activity: Activity::default(),
             live_answers: Arc::default(),
             instances: KnownInstances::new(cache()),
@@ -231,6 +234,11 @@ impl App {
     #[must_use]
     pub const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What happened to budgets in this process.
+    pub(crate) const fn budget_news(&self) -> &BudgetNews {
+        &self.budget_news
     }
 
     /// How chats looked when their settings were last read.

@@ -6,12 +6,18 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use stoa_ai::Endpoint;
 use stoa_ai::passages::Wording;
+use stoa_ai::prices::Price;
 use stoa_client_db::api_configurations::{self, ApiConfiguration};
-use stoa_client_db::{ClientConnection, ClientDbError, live_configurations, rag_instructions};
+use stoa_client_db::{
+    ClientConnection, ClientDbError, budgets, live_configurations, rag_instructions,
+};
 use stoa_domain::seal::{DataKey, SealError, SealPlace};
-use stoa_domain::{ApiConfigurationId, InstanceId, LiveConfiguration, Provider, RagInstructions};
+use stoa_domain::{
+    ApiConfigurationId, Budgets, InstanceId, LiveConfiguration, Provider, RagInstructions,
+};
 use url::Url;
 
+use crate::budgets::of_configuration;
 use crate::tools::Toolbox;
 
 /// Everything that a chat turn needs to know of its instance, besides its registry row.
@@ -26,6 +32,8 @@ pub struct Contents {
     pub models: Vec<Model>,
     /// What a model may ask to be called.
     pub toolbox: Toolbox,
+    /// What they may cost.
+    pub budgets: Budgets,
 }
 
 /// One AI configuration, ready to be asked.
@@ -44,6 +52,8 @@ pub struct Model {
     pub temperature: Option<f64>,
     /// The most tokens of an answer.
     pub max_output_tokens: Option<i32>,
+    /// What it costs, where that is known.
+    pub price: Option<Price>,
 }
 
 impl Contents {
@@ -63,6 +73,7 @@ impl Contents {
             None => (0, LiveConfiguration::default()),
         };
         let instructions = rag_instructions::get(connection).await?.unwrap_or_default();
+        let budgets = budgets::get(connection).await?.unwrap_or_default();
         let stored = api_configurations::list(connection).await?;
         let models = stored
             .into_iter()
@@ -76,6 +87,7 @@ impl Contents {
             instructions,
             models,
             toolbox,
+            budgets,
         })
     }
 
@@ -105,6 +117,16 @@ impl Contents {
         }
     }
 
+    /// The words of an answer where a budget stands against asking a model.
+    #[must_use]
+    pub fn no_budget_wording(&self) -> Wording {
+        Wording {
+            introduction: String::new(),
+            no_model: String::new(),
+            nothing_found: self.budgets.exceeded_message.clone(),
+        }
+    }
+
     /// The words of an answer that may only come from documents which have nothing.
     #[must_use]
     pub fn no_answer_wording(&self) -> Wording {
@@ -120,6 +142,7 @@ fn usable(configuration: ApiConfiguration, instance: InstanceId, key: &DataKey) 
     match open_endpoint(&configuration, instance, key) {
         Ok(endpoint) => Some(Model {
             id: configuration.id,
+            price: of_configuration(&configuration.settings).0,
             name: configuration.settings.name,
             endpoint,
             model: configuration.settings.model,

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use stoa_platform_db::{DbError, cache_entries, idempotency_keys, jobs, user_sessions};
+use stoa_platform_db::{DbError, budgets, cache_entries, idempotency_keys, jobs, user_sessions};
 
 use crate::{App, moving};
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 /// For how long a finished or dead job can be looked at.
 const JOBS_KEPT: TimeDelta = TimeDelta::days(14);
+/// For how long a reservation that has ended waits for a sweep that counts its answer.
+const RESERVATIONS_KEPT: TimeDelta = TimeDelta::days(1);
 
 /// Clears away at once and then every quarter of an hour, until shutdown.
 pub(crate) async fn run(app: Arc<App>) {
@@ -33,6 +35,7 @@ async fn clear_away(app: &App) -> Result<(), DbError> {
     idempotency_keys::purge(&mut connection, now).await?;
     cache_entries::expire(&mut connection, now).await?;
     jobs::purge_finished(&mut connection, now - JOBS_KEPT).await?;
+    budgets::purge(&mut connection, now, now - RESERVATIONS_KEPT).await?;
     drop(connection);
     moving::enqueue_forgotten(app).await
 }

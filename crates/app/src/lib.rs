@@ -18,6 +18,7 @@ mod work;
 pub mod access;
 pub mod api_configurations;
 pub mod api_tokens;
+pub mod budgets;
 pub mod chat;
 pub mod client_idempotency;
 pub mod completions;

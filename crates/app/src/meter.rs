@@ -1,11 +1,12 @@
-//! Counting answers on the platform's side: ids and numbers, no content.
+//! Counting answers on the platform's side: ids and numbers, no content. What they spent of their
+//! budgets is counted with them.
 //!
 //! Many answers end at once under load, so those that wait are written together in one statement;
 //! each still waits for its own commit. The write is idempotent by instance, message and kind.
 
 use chrono::{DateTime, Utc};
 use stoa_domain::{Clock, InstanceId, MessageId};
-use stoa_platform_db::usage_events::{self, UsageEvent, UsageKind};
+use stoa_platform_db::usage_events::{self, Spent, UsageEvent, UsageKind};
 use stoa_platform_db::{DbError, PlatformDb};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,10 @@ pub struct Metered {
     pub input_tokens: Option<i64>,
     /// Tokens written, if the provider said.
     pub output_tokens: Option<i64>,
+    /// What it cost in millionths of the currency of prices, if price and tokens are known.
+    pub cost_micros: Option<i64>,
+    /// What budgets count for it.
+    pub spent: Spent,
     /// When it ended.
     pub at: DateTime<Utc>,
 }
@@ -117,5 +122,7 @@ pub fn event(metered: &Metered) -> UsageEvent {
         model: metered.model.clone(),
         input_tokens: metered.input_tokens,
         output_tokens: metered.output_tokens,
+        cost_micros: metered.cost_micros,
+        spent: metered.spent,
     }
 }

@@ -26,6 +26,7 @@ mod wire;
 
 pub mod access_log;
 pub mod api_configurations;
+pub mod budgets;
 pub mod chunks;
 pub mod documents;
 pub mod end_users;

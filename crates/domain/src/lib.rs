@@ -9,12 +9,14 @@ mod random;
 mod text;
 mod words;
 
+pub mod budgets;
 pub mod live_configuration;
 pub mod rag_instructions;
 pub mod seal;
 pub mod token;
 pub mod violation;
 
+pub use budgets::{Budgets, PeriodLimits, SpendLimit};
 pub use clock::Clock;
 pub use id::{
     ApiConfigurationId, ApiTokenId, AuditEntryId, ChunkId, DocumentId, EndUserId, InstanceAdminId,

@@ -15,7 +15,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -24,6 +26,7 @@ use crate::{InstanceId, Random};
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+const PSEUDONYM_BYTES: usize = 16;
 /// Data keys have had one generation so far; the id is bound so that a second can be told apart.
 const DATA_KEY_ID: &str = "1";
 
@@ -342,6 +345,27 @@ impl DataKey {
         };
         decrypt(&self.0, &place.associated_data(), rest)
     }
+
+    /// What stands for a person where their id must not: the same for the same words, nothing that
+    /// leads back without this key, and nothing at all once the key is destroyed. It is the first
+    /// half of an HMAC-SHA256.
+    #[must_use]
+    pub fn pseudonym(&self, purpose: &str, of: &[u8]) -> [u8; PSEUDONYM_BYTES] {
+        let key = hmac(&self.0[..], &[b"v1|pseudonym|", purpose.as_bytes()]);
+        let full = hmac(&key, &[of]);
+        let mut short = [0; PSEUDONYM_BYTES];
+        short.copy_from_slice(&full[..PSEUDONYM_BYTES]);
+        short
+    }
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // Any length is a key; the type says that it might not be.
+    let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key) else {
+        return [0; 32];
+    };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
 }
 
 fn encrypt(

@@ -151,3 +151,20 @@ fn weak_and_malformed_master_keys_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_pseudonym_is_the_same_for_the_same_words_and_says_nothing_elsewhere() {
+    let (one, other) = (
+        DataKey::generate(&Random::seeded(1)),
+        DataKey::generate(&Random::seeded(2)),
+    );
+    let ada = one.pseudonym("end_user", b"ada");
+    assert_eq!(ada, one.pseudonym("end_user", b"ada"));
+    for different in [
+        one.pseudonym("end_user", b"bob"),
+        one.pseudonym("address", b"ada"),
+        other.pseudonym("end_user", b"ada"),
+    ] {
+        assert_ne!(ada, different);
+    }
+}

@@ -17,6 +17,7 @@ mod stored;
 pub mod account;
 pub mod api_tokens;
 pub mod audit_log;
+pub mod budgets;
 pub mod cache_entries;
 pub mod idempotency_keys;
 pub mod instance_admins;

@@ -4,6 +4,7 @@
 //! handler extracts, makes one use-case call and answers.
 
 mod api_configurations;
+mod budgets;
 mod chat;
 mod database;
 mod documents;
@@ -112,6 +113,7 @@ fn all_routes() -> Routes {
     });
     let features = [
         api_configurations::add,
+        budgets::add,
         chat::add,
         database::add,
         documents::add,

@@ -11,6 +11,7 @@ use super::live::Listener;
 use super::{Beginning, ChatError, HISTORY, Offered, active, live_or_stored, opened, start};
 use crate::App;
 use crate::access::Visitor;
+use crate::budgets::Payer;
 
 /// Starts a new answer to the question of the last one, which is kept as an earlier version. Asked
 /// for again, it gives the version that there is by then. As at a question, `offered` says which tools
@@ -51,13 +52,20 @@ pub async fn regenerate(
         }
         Again::New {
             session,
+            end_user,
             question,
             history,
             has_passages,
             known,
         } => {
+            let payer = Payer {
+                end_user,
+                session: Some(session),
+                address: visitor.address(),
+            };
             let beginning = Beginning {
                 session,
+                payer,
                 answer,
                 question,
                 offered,

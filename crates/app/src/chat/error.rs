@@ -93,6 +93,20 @@ pub fn opening_failure(error: &NotOpened) -> Failure {
     match error {
         NotOpened::Nobody => nobody_configured(),
         NotOpened::Model(error) => visitor_failure(error),
+        // Visitors are answered with the client's own sentence; this is for whoever has none.
+        NotOpened::NoBudget(_) => Failure {
+            code: "budget_exhausted",
+            text: "The assistant cannot answer for now. Please try again later.".into(),
+            retryable: false,
+        },
+        NotOpened::Ledger(error) => {
+            tracing::error!(%error, "no model is asked: the budgets could not be looked up");
+            Failure {
+                code: "ai_unavailable",
+                text: "The assistant is not available right now. Please try again later.".into(),
+                retryable: true,
+            }
+        }
         NotOpened::Retrieval(error) => {
             tracing::warn!(code = error.code(), "retrieval failed");
             Failure {

@@ -51,6 +51,15 @@ pub struct Usage {
     pub finish_reason: FinishReason,
 }
 
+/// That the answer is no model's, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A stable word.
+    pub code: &'static str,
+    /// When asking again may help, where that is known.
+    pub resets_at: Option<DateTime<Utc>>,
+}
+
 /// How an answer failed, as the visitor is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -76,6 +85,8 @@ pub enum Event {
     },
     /// A passage it may cite.
     Source(Source),
+    /// Why the answer is no model's.
+    Notice(Notice),
     /// The text begins.
     TextStart,
     /// More text.

@@ -13,6 +13,7 @@ pub mod event;
 mod follow_up;
 pub mod live;
 mod no_answer;
+mod notice;
 pub(crate) mod opening;
 pub(crate) mod prompt;
 mod replay;
@@ -44,6 +45,7 @@ pub use stoa_client_db::sessions::Session;
 
 use crate::App;
 use crate::access::Visitor;
+use crate::budgets::Payer;
 use crate::contents::Contents;
 use crate::registry::Registered;
 pub use crate::tools::Offered;
@@ -127,13 +129,19 @@ pub async fn ask(
             opened(&live, Cursor::default()).await.map(Asked::Answer)
         }
         TurnStart::New {
+            end_user,
             history,
             has_passages,
             known,
-            ..
         } => {
+            let payer = Payer {
+                end_user,
+                session: Some(session),
+                address: visitor.address(),
+            };
             let beginning = Beginning {
                 session,
+                payer,
                 answer,
                 question: question.content,
                 offered: question.offered,
@@ -152,6 +160,7 @@ pub async fn ask(
 /// A turn that is stored and has an answer to be written.
 struct Beginning {
     session: SessionId,
+    payer: Payer,
     answer: MessageId,
     question: String,
     offered: Offered,

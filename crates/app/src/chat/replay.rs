@@ -7,11 +7,11 @@ use chrono::TimeDelta;
 use stoa_client_db::messages::{self, Message};
 use stoa_domain::{FinishReason, MessageState};
 
-use super::ShownSources;
 use super::body::Body;
 use super::event::{Event, Failure, Source, Usage};
 use super::live::LiveAnswer;
 use super::step::TextPart;
+use super::{ShownSources, notice};
 use crate::App;
 use crate::database::DatabaseError;
 use crate::registry::Registered;
@@ -47,6 +47,10 @@ fn preamble(message: &Message) -> Vec<Event> {
             .into_iter()
             .map(Event::Source),
     );
+    if message.finish_reason == Some(FinishReason::Stop) {
+        let notice = notice::stored(message.error_code.as_deref(), message.created_at);
+        events.extend(notice.map(Event::Notice));
+    }
     events.push(Event::TextStart);
     events
 }

@@ -5,6 +5,7 @@ use stoa_client_db::search::{self, Hit, QueryEmbedding, SearchQuery};
 
 use super::event::Source;
 use crate::App;
+use crate::budgets::{self, NotEmbedded, Spender};
 use crate::contents::Contents;
 use crate::database::DatabaseError;
 use crate::registry::Registered;
@@ -18,22 +19,22 @@ const RANK_CONSTANT: f64 = 60.0;
 /// The passages for what is looked for, best first, at most `top_k`. Several queries are ways to ask
 /// one thing; their results are fused by reciprocal rank.
 ///
-/// Without an embedding model, or when the provider does not embed, the search is by words alone:
-/// a worse answer is better than none.
+/// Without an embedding model, when the provider does not embed, or when there is no budget for it,
+/// the search is by words alone: a worse answer is better than none.
 ///
 /// No connection is held while the queries are embedded.
 ///
 /// # Errors
 /// When the client's database fails.
-pub async fn find(
+pub(crate) async fn find(
     app: &App,
-    contents: &Contents,
-    registered: &Registered,
+    (contents, registered): (&Contents, &Registered),
+    spender: &Spender,
     queries: &[String],
     top_k: u16,
 ) -> Result<Vec<Hit>, DatabaseError> {
     let queries: Vec<String> = queries.iter().map(|query| bounded(query)).collect();
-    let embedded = embed(app, contents, registered, &queries).await;
+    let embedded = embed(app, (contents, registered), spender, &queries).await;
     let configuration = text_search(contents);
     let connection = app.checkout(registered).await?;
     let mut lists = Vec::with_capacity(queries.len());
@@ -95,15 +96,19 @@ pub fn text_search(contents: &Contents) -> TextSearchConfiguration {
 
 async fn embed<'a>(
     app: &App,
-    contents: &'a Contents,
-    registered: &Registered,
+    (contents, registered): (&'a Contents, &Registered),
+    spender: &Spender,
     queries: &[String],
 ) -> Option<(&'a str, Vec<Vec<f32>>)> {
     registered.row().database.facts.pgvector.as_ref()?;
     let (endpoint, model) = contents.embedding_endpoint()?;
-    match app.ai().embed(endpoint, model, queries).await {
+    match budgets::embed(app, spender, (endpoint, model), queries).await {
         Ok(vectors) => Some((model, vectors)),
-        Err(error) => {
+        Err(NotEmbedded::Refused(error)) => {
+            tracing::debug!(%error, "the question was not embedded");
+            None
+        }
+        Err(NotEmbedded::Provider(error)) => {
             tracing::warn!(
                 code = error.code().as_str(),
                 detail = error.detail(),

@@ -4,16 +4,16 @@
 
 use std::sync::Arc;
 
-use stoa_ai::ChatRequest;
+use stoa_ai::{ChatRequest, Usage};
 use stoa_client_db::messages::{self, HistoryMessage, NewSummary};
 use stoa_domain::{ApiConfigurationId, MessageId, MessageRole, Provider, SessionId};
 use stoa_platform_db::usage_events::UsageKind;
 
 use super::turns;
 use crate::App;
+use crate::budgets::{Payer, Spender};
 use crate::contents::{Contents, Model};
 use crate::database::DatabaseError;
-use crate::meter::Metered;
 use crate::registry::Registered;
 
 /// The longest summary, in characters.
@@ -39,6 +39,8 @@ pub(super) struct Folding {
     pub(super) through: i64,
     /// Who writes it.
     pub(super) by: ApiConfigurationId,
+    /// For whom.
+    pub(super) payer: Payer,
 }
 
 /// Up to where earlier messages are to be folded, given how many of the last ones a prompt had and
@@ -74,7 +76,10 @@ pub(super) async fn fold(
     let Some(model) = model.filter(|it| it.endpoint.provider != Provider::Passages) else {
         return;
     };
-    let work = write(&app, &registered, model, &folding);
+    let event = (app.new_id(MessageId::generate), UsageKind::Summary);
+    let budgets = &contents.budgets;
+    let spender = Spender::new(&app, &registered, budgets, folding.payer, event);
+    let work = write(&app, &registered, model, &folding, spender);
     let outcome = tokio::select! {
         outcome = work => outcome,
         () = app.shutdown().cancelled() => return,
@@ -93,6 +98,7 @@ async fn write(
     registered: &Registered,
     model: &Model,
     folding: &Folding,
+    spender: Spender,
 ) -> Result<(), DatabaseError> {
     let found = {
         let connection = app.checkout(registered).await?;
@@ -108,9 +114,17 @@ async fn write(
         return Ok(());
     };
     let request = request(model, summary.as_deref(), &said);
+    let mut bill = match spender.reserve(model, &request).await {
+        Ok(bill) => bill,
+        Err(error) => {
+            tracing::debug!(%error, "a conversation is not summed up");
+            return Ok(());
+        }
+    };
     let written = match app.ai().complete(&model.endpoint, &request).await {
         Ok(written) => written,
         Err(error) => {
+            bill.void();
             tracing::warn!(
                 instance = %registered.id(),
                 code = error.code().as_str(),
@@ -120,19 +134,16 @@ async fn write(
             return Ok(());
         }
     };
-    let metered = Metered {
-        instance: registered.id(),
-        message: app.new_id(MessageId::generate),
-        kind: UsageKind::Summary,
-        model: written.model.unwrap_or_else(|| model.model.clone()),
-        input_tokens: written
-            .usage
-            .and_then(|it| i64::try_from(it.input_tokens).ok()),
-        output_tokens: written
-            .usage
-            .and_then(|it| i64::try_from(it.output_tokens).ok()),
-        at: app.clock().now(),
+    bill.came(&written.text);
+    written.usage.iter().for_each(|usage| bill.says(*usage));
+    drop(bill);
+    let said = |tokens: fn(&Usage) -> u64| {
+        let tokens = written.usage.as_ref().map(tokens)?;
+        i64::try_from(tokens).ok()
     };
+    let tokens = (said(|it| it.input_tokens), said(|it| it.output_tokens));
+    let model = written.model.unwrap_or_else(|| model.model.clone());
+    let metered = spender.metered(model, tokens, app.clock().now());
     if let Err(error) = app.meter().count(metered).await {
         tracing::error!(%error, "a summary was not metered");
     }
@@ -247,6 +258,7 @@ mod tests {
                 api_key: None,
             },
             model: "m".into(),
+            price: None,
             embedding_model: None,
             temperature: Some(0.5),
             max_output_tokens: None,

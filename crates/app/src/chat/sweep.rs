@@ -12,8 +12,9 @@ use stoa_client_db::messages::{self, MeteredAnswer};
 use stoa_client_db::{PageRequest, tool_calls};
 use stoa_domain::InstanceId;
 use stoa_platform_db::DbError;
+use stoa_platform_db::budgets::Amount;
 use stoa_platform_db::instances::{self, SweepRule};
-use stoa_platform_db::usage_events::{self, UsageKind};
+use stoa_platform_db::usage_events::{self, Spent, UsageKind};
 
 use super::replay::STALE_AFTER;
 use crate::App;
@@ -43,6 +44,8 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(20);
 /// How long whoever wrote an answer is given to count it, where its database is shared.
 const WRITERS_TIME: TimeDelta = TimeDelta::minutes(1);
 const PAGE: u16 = 200;
+/// How many characters are a token, where nobody counted.
+const CHARACTERS_A_TOKEN: i64 = 3;
 
 /// Why an instance was not swept this time.
 #[derive(Debug, thiserror::Error)]
@@ -191,12 +194,24 @@ async fn uncounted_by_others(
 
 fn metered(instance: InstanceId, answer: MeteredAnswer) -> Metered {
     Metered {
+        spent: Spent::Guessed(guess(&answer)),
         instance,
         message: answer.id,
         kind: UsageKind::Answer,
         model: answer.model.unwrap_or_default(),
         input_tokens: answer.input_tokens,
         output_tokens: answer.output_tokens,
+        cost_micros: answer.cost_micros,
         at: answer.finished_at,
+    }
+}
+
+/// What an answer took, whose writer did not live to say it, where nothing was reserved for it: at
+/// least what came.
+fn guess(answer: &MeteredAnswer) -> Amount {
+    let came = i64::from(answer.characters) / CHARACTERS_A_TOKEN + 1;
+    Amount {
+        tokens: answer.input_tokens.unwrap_or(0) + answer.output_tokens.unwrap_or(came),
+        micros: answer.cost_micros,
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use stoa_ai::AiError;
 use stoa_platform_db::DbError;
 
-use crate::chat::opening::NotOpened;
+use crate::budgets::Refused;
+use crate::chat::opening::{NotOpened, Stop};
 use crate::database::DatabaseError;
 
 /// Why there is no completion or no vector.
@@ -35,6 +36,9 @@ pub enum CompletionError {
     /// No AI configuration is enabled.
     #[error("no AI configuration is enabled")]
     Nobody,
+    /// A budget stands against it.
+    #[error("a budget stands against it")]
+    NoBudget(Stop),
     /// The provider failed.
     #[error("the AI provider failed")]
     Provider(#[source] AiError),
@@ -52,6 +56,18 @@ impl From<NotOpened> for CompletionError {
             NotOpened::Nobody => Self::Nobody,
             NotOpened::Model(error) => Self::Provider(error),
             NotOpened::Retrieval(error) => Self::Database(error),
+            NotOpened::NoBudget(stop) => Self::NoBudget(stop),
+            NotOpened::Ledger(error) => Self::Platform(error),
+        }
+    }
+}
+
+impl From<Refused> for CompletionError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Exhausted(exhausted) => Self::NoBudget(Stop::Exhausted(exhausted)),
+            Refused::UnknownPrice => Self::NoBudget(Stop::UnknownPrice),
+            Refused::Ledger(error) => Self::Platform(error),
         }
     }
 }
@@ -62,6 +78,7 @@ impl CompletionError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy | Self::Restarting => Some(Duration::from_secs(2)),
+            Self::NoBudget(Stop::Exhausted(exhausted)) => Some(exhausted.wait),
             Self::Provider(error) => error.retry_after(),
             Self::Database(error) => error.retry_after(),
             _ => None,

@@ -12,21 +12,26 @@ mod vectors;
 
 use std::sync::Arc;
 
-use stoa_ai::{AiError, AnswerStream, ChatRequest};
+use stoa_ai::ChatRequest;
 pub use stoa_ai::{
     AiErrorCode, AnswerFormat, Ending, Message, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use stoa_client_db::messages::Known;
 use stoa_domain::{InstanceStatus, MessageId, Provider};
+use stoa_platform_db::usage_events::UsageKind;
 
+pub use crate::chat::opening::Stop;
 pub use error::CompletionError;
 pub use running::{End, Piece, Running, Tokens};
 pub use vectors::{Vectors, embed};
 
 use crate::App;
 use crate::access::ClientCaller;
+use crate::budgets::{PaidStream, Payer, Spender};
 pub use crate::chat::opening::Offer;
-use crate::chat::opening::{Author, Inquiry, NotOpened, Opened, Opener, Origin, Sampling};
+use crate::chat::opening::{
+    Author, Inquiry, NotOpened, Opened, Opener, Origin, Sampling, Unasked, send,
+};
 use crate::chat::turns;
 pub use crate::chat::turns::said;
 use crate::contents::{Contents, Model};
@@ -112,10 +117,21 @@ pub async fn begin(
         .take_turn(caller.instance())
         .ok_or(CompletionError::Busy)?;
     app.note_activity(caller.instance()).await?;
+    let id = app.new_id(MessageId::generate);
+    let (registered, budgets) = (caller.registered(), &contents.budgets);
+    let event = (id, UsageKind::Completion);
+    let spender = Spender::new(app, registered, budgets, Payer::default(), event);
+    let asking = Asking {
+        app,
+        caller,
+        contents: &contents,
+        spender: &spender,
+        request: &request,
+    };
     let opening = async {
         match &target {
-            Target::Bot(models) => ask_bot(app, caller, &contents, models, &request).await,
-            Target::Plain(models) => ask_models(app, models, &request).await,
+            Target::Bot(models) => asking.bot(models).await,
+            Target::Plain(models) => asking.models(models).await,
         }
     };
     let Opened { stream, origin } = tokio::select! {
@@ -124,8 +140,8 @@ pub async fn begin(
     };
     let call = Call {
         app: Arc::clone(app),
-        instance: caller.instance(),
-        id: app.new_id(MessageId::generate),
+        id,
+        spender,
         no_answer_message: contents.instructions.no_answer_message.clone(),
         origin,
         asked: asked_tokens(&request),
@@ -175,105 +191,93 @@ impl<'a> Target<'a> {
     }
 }
 
-async fn ask_bot(
-    app: &App,
-    caller: &ClientCaller,
-    contents: &Contents,
-    models: &[&Model],
-    request: &CompletionRequest,
-) -> Result<Opened, CompletionError> {
-    let place = request
-        .messages
-        .iter()
-        .rposition(turns::is_question)
-        .ok_or(CompletionError::NoQuestion)?;
-    let (earlier, latest) = request.messages.split_at(place);
-    let inquiry = Inquiry {
-        question: turns::words(&latest[0]).to_owned(),
-        earlier: earlier.to_vec(),
-        latest: latest.to_vec(),
-        known: Known::default(),
-        has_passages: true,
-        context: request.context.clone(),
-        sampling: Sampling {
-            temperature: request.temperature,
-            max_output_tokens: request.max_output_tokens,
-        },
-        offer: request.offer.clone(),
-        confirms_writes: false,
-    };
-    let opener = Opener {
-        app,
-        registered: caller.registered(),
-        contents,
-        inquiry: &inquiry,
-    };
-    Ok(opener.open(models).await?)
+/// One completion that is asked for.
+struct Asking<'a> {
+    app: &'a App,
+    caller: &'a ClientCaller,
+    contents: &'a Contents,
+    spender: &'a Spender,
+    request: &'a CompletionRequest,
 }
 
-async fn ask_models(
-    app: &App,
-    models: &[&Model],
-    request: &CompletionRequest,
-) -> Result<Opened, CompletionError> {
-    let mut last = NotOpened::Nobody;
-    for model in models {
-        match ask_model(app, model, request).await {
-            Ok(stream) => {
-                let origin = Origin {
-                    by: Author::of(model),
-                    ..Origin::default()
-                };
-                return Ok(Opened { stream, origin });
-            }
-            Err(error) => {
-                tracing::warn!(
-                    configuration = %model.id,
-                    code = error.code().as_str(),
-                    detail = error.detail(),
-                    "a model did not answer a program"
-                );
-                let falls_through = error.falls_through();
-                last = NotOpened::Model(error);
-                if !falls_through {
-                    break;
+impl Asking<'_> {
+    async fn bot(&self, models: &[&Model]) -> Result<Opened, CompletionError> {
+        let request = self.request;
+        let place = request
+            .messages
+            .iter()
+            .rposition(turns::is_question)
+            .ok_or(CompletionError::NoQuestion)?;
+        let (earlier, latest) = request.messages.split_at(place);
+        let inquiry = Inquiry {
+            question: turns::words(&latest[0]).to_owned(),
+            earlier: earlier.to_vec(),
+            latest: latest.to_vec(),
+            known: Known::default(),
+            has_passages: true,
+            context: request.context.clone(),
+            sampling: Sampling {
+                temperature: request.temperature,
+                max_output_tokens: request.max_output_tokens,
+            },
+            offer: request.offer.clone(),
+            confirms_writes: false,
+        };
+        let opener = Opener {
+            app: self.app,
+            registered: self.caller.registered(),
+            contents: self.contents,
+            inquiry: &inquiry,
+            spender: self.spender,
+        };
+        Ok(opener.open(models).await?)
+    }
+
+    async fn models(&self, models: &[&Model]) -> Result<Opened, CompletionError> {
+        let mut last = NotOpened::Nobody;
+        for model in models {
+            match self.model(model).await {
+                Ok(stream) => {
+                    let origin = Origin {
+                        by: Author::of(model),
+                        ..Origin::default()
+                    };
+                    return Ok(Opened { stream, origin });
                 }
+                Err(error) => last = last.after(error, self.caller.registered(), model)?,
             }
         }
+        Err(last.into())
     }
-    Err(last.into())
-}
 
-async fn ask_model(
-    app: &App,
-    model: &Model,
-    request: &CompletionRequest,
-) -> Result<AnswerStream, AiError> {
-    let configured = model
-        .max_output_tokens
-        .and_then(|tokens| u32::try_from(tokens).ok());
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a temperature needs no more digits"
-    )]
-    let request = ChatRequest {
-        model: model.model.clone(),
-        system: request.context.clone(),
-        messages: request.messages.clone(),
-        temperature: request
-            .temperature
-            .or(model.temperature)
-            .map(|temperature| temperature as f32),
-        max_output_tokens: configured
-            .into_iter()
-            .chain(request.max_output_tokens)
-            .min(),
-        tools: request.offer.tools.clone(),
-        tool_choice: request.offer.choice.clone(),
-        one_call: request.offer.one_call,
-        format: request.format.clone(),
-    };
-    app.ai().stream(&model.endpoint, &request).await
+    async fn model(&self, model: &Model) -> Result<PaidStream, Unasked> {
+        let request = self.request;
+        let configured = model
+            .max_output_tokens
+            .and_then(|tokens| u32::try_from(tokens).ok());
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a temperature needs no more digits"
+        )]
+        let request = ChatRequest {
+            model: model.model.clone(),
+            system: request.context.clone(),
+            messages: request.messages.clone(),
+            temperature: request
+                .temperature
+                .or(model.temperature)
+                .map(|temperature| temperature as f32),
+            max_output_tokens: configured
+                .into_iter()
+                .chain(request.max_output_tokens)
+                .min(),
+            tools: request.offer.tools.clone(),
+            tool_choice: request.offer.choice.clone(),
+            one_call: request.offer.one_call,
+            format: request.format.clone(),
+        };
+        send(self.app, self.spender, model, &request).await
+    }
 }
 
 /// About how many tokens the caller's own words are, for an account where the provider gives none.

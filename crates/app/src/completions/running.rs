@@ -4,18 +4,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use stoa_ai::{AiError, AnswerStream, Ending, ToolCall};
-use stoa_domain::{InstanceId, MessageId};
-use stoa_platform_db::usage_events::UsageKind;
+use stoa_ai::{AiError, Ending, ToolCall};
+use stoa_domain::MessageId;
 use tokio::sync::mpsc;
 
 use super::CompletionError;
 use super::passing::{Calls, PATIENCE, Passed, Passing, Written};
 use crate::App;
+use crate::budgets::{PaidStream, Spender};
 use crate::chat::event::Source;
 use crate::chat::noted;
 use crate::chat::opening::{AnswerTo, Origin};
-use crate::meter::Metered;
 use crate::turns::Place;
 
 /// How many pieces may wait for a reader before the model waits too.
@@ -101,8 +100,8 @@ pub(super) fn about(text: &str) -> i64 {
 /// What the task of one completion needs.
 pub(super) struct Call {
     pub(super) app: Arc<App>,
-    pub(super) instance: InstanceId,
     pub(super) id: MessageId,
+    pub(super) spender: Spender,
     pub(super) no_answer_message: String,
     pub(super) origin: Origin,
     pub(super) stop: Vec<String>,
@@ -122,7 +121,7 @@ enum Ended {
 
 impl Call {
     /// Starts the task.
-    pub(super) fn start(self, stream: AnswerStream, model: String, place: Place) -> Running {
+    pub(super) fn start(self, stream: PaidStream, model: String, place: Place) -> Running {
         let (sender, pieces) = mpsc::channel(WAITING);
         let running = Running {
             id: self.id,
@@ -138,7 +137,7 @@ impl Call {
         running
     }
 
-    async fn run(mut self, mut stream: AnswerStream, sender: mpsc::Sender<Piece>) {
+    async fn run(mut self, mut stream: PaidStream, sender: mpsc::Sender<Piece>) {
         let mut written = Written::default();
         if self.origin.by.is_no_model() {
             (written.input_tokens, written.output_tokens) = (Some(0), Some(0));
@@ -161,7 +160,7 @@ impl Call {
 
     async fn pass_on(
         &mut self,
-        stream: &mut AnswerStream,
+        stream: &mut PaidStream,
         sender: &mpsc::Sender<Piece>,
         written: &mut Written,
     ) -> Ended {
@@ -211,15 +210,11 @@ impl Call {
 
     /// Counts the call: the model was asked, whatever became of its answer.
     async fn count(&self, written: &Written) {
-        let metered = Metered {
-            instance: self.instance,
-            message: self.id,
-            kind: UsageKind::Completion,
-            model: self.origin.by.model.clone(),
-            input_tokens: written.input_tokens,
-            output_tokens: written.output_tokens,
-            at: self.app.clock().now(),
-        };
+        let (model, tokens) = (
+            self.origin.by.model.clone(),
+            (written.input_tokens, written.output_tokens),
+        );
+        let metered = self.spender.metered(model, tokens, self.app.clock().now());
         if let Err(error) = self.app.meter().count(metered).await {
             tracing::error!(%error, completion = %self.id, "a completion was not metered");
         }

@@ -1,13 +1,15 @@
 //! Vectors of texts for programs.
 
+use std::sync::Arc;
+
 use stoa_domain::MessageId;
 use stoa_platform_db::usage_events::UsageKind;
 
 use super::{BOT, CompletionError, active, running};
 use crate::App;
 use crate::access::ClientCaller;
+use crate::budgets::{self, NotEmbedded, Payer, Spender};
 use crate::contents::Contents;
-use crate::meter::Metered;
 
 /// Vectors, in the order of their texts.
 pub struct Vectors {
@@ -25,7 +27,7 @@ pub struct Vectors {
 /// # Errors
 /// When there is no such embedding model, the instance is not active, or the provider fails.
 pub async fn embed(
-    app: &App,
+    app: &Arc<App>,
     caller: &ClientCaller,
     model: &str,
     texts: &[String],
@@ -37,31 +39,23 @@ pub async fn embed(
         .take_turn(caller.instance())
         .ok_or(CompletionError::Busy)?;
     app.note_activity(caller.instance()).await?;
-    let (endpoint, model) = found;
-    let vectors = app
-        .ai()
-        .embed(endpoint, model, texts)
-        .await
-        .map_err(|error| {
+    let event = (app.new_id(MessageId::generate), UsageKind::Embedding);
+    let (registered, budgets) = (caller.registered(), &contents.budgets);
+    let spender = Spender::new(app, registered, budgets, Payer::default(), event);
+    let (_, model) = found;
+    let vectors = budgets::embed(app, &spender, found, texts).await;
+    let vectors = vectors.map_err(|error| match error {
+        NotEmbedded::Refused(refused) => refused.into(),
+        NotEmbedded::Provider(error) => {
             tracing::warn!(
                 code = error.code().as_str(),
                 detail = error.detail(),
                 "texts of a program were not embedded"
             );
             CompletionError::Provider(error)
-        })?;
-    let metered = Metered {
-        instance: caller.instance(),
-        message: app.new_id(MessageId::generate),
-        kind: UsageKind::Embedding,
-        model: model.to_owned(),
-        input_tokens: None,
-        output_tokens: None,
-        at: app.clock().now(),
-    };
-    if let Err(error) = app.meter().count(metered).await {
-        tracing::error!(%error, "vectors were not metered");
-    }
+        }
+    })?;
+    spender.count(model.to_owned()).await;
     Ok(Vectors {
         model: model.to_owned(),
         vectors,

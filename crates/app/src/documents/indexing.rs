@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use stoa_client_db::chunks::{self, NewChunk, NewChunks};
 use stoa_client_db::documents::{self, Document};
 use stoa_client_db::{ClientDbError, PageRequest};
-use stoa_domain::{ChunkId, DocumentId, DocumentStatus, InstanceId, JobId};
+use stoa_domain::{ChunkId, DocumentId, DocumentStatus, InstanceId, JobId, MessageId};
 use stoa_knowledge::{
     ExtractError, Kind, Limits, Passage, Prepared, SplitSettings, prepare_in_child,
 };
 use stoa_platform_db::DbError;
 use stoa_platform_db::jobs::{self, Job, NewJob};
+use stoa_platform_db::usage_events::UsageKind;
 
 use crate::App;
+use crate::budgets::{self, NotEmbedded, Payer, Refused, Spender};
 use crate::chat::retrieval;
 use crate::contents::Contents;
 use crate::database::DatabaseError;
@@ -211,9 +213,16 @@ impl Indexing<'_> {
         }
         self.move_to(DocumentStatus::Embedding, None).await?;
         let texts: Vec<String> = passages.iter().map(embedded_text).collect();
-        match self.app.ai().embed(endpoint, model, &texts).await {
-            Ok(vectors) => Ok(Some((model.to_owned(), vectors))),
-            Err(error) => {
+        let event = (self.app.new_id(MessageId::generate), UsageKind::Embedding);
+        let (payer, budgets) = (Payer::default(), &contents.budgets);
+        let spender = Spender::new(self.app, self.registered, budgets, payer, event);
+        match budgets::embed(self.app, &spender, (endpoint, model), &texts).await {
+            Ok(vectors) => {
+                spender.count(model.to_owned()).await;
+                Ok(Some((model.to_owned(), vectors)))
+            }
+            Err(NotEmbedded::Refused(refused)) => Err(no_budget(refused)),
+            Err(NotEmbedded::Provider(error)) => {
                 let said = format!("The passages could not be embedded: {error}.");
                 Err(if error.retryable() {
                     Obstacle::Passing(said)
@@ -280,6 +289,23 @@ impl Indexing<'_> {
         match self.move_to(DocumentStatus::Failed, Some(why)).await {
             Ok(()) | Err(Obstacle::Moot) => Ok(()),
             Err(Obstacle::Passing(why) | Obstacle::Lasting(why)) => Err(JobError::Retry(why)),
+        }
+    }
+}
+
+/// What is said of a document whose passages there is no budget to embed.
+fn no_budget(refused: Refused) -> Obstacle {
+    match refused {
+        Refused::Exhausted(exhausted) => Obstacle::Lasting(format!(
+            "The budget for AI is exhausted until {}. Index the document again then, or raise the budget.",
+            exhausted.resets_at.format("%Y-%m-%d %H:%M UTC")
+        )),
+        Refused::UnknownPrice => Obstacle::Lasting(
+            "A budget limits money, and the price of the embedding model is not known. Limit tokens instead, or choose a model with a known price."
+                .into(),
+        ),
+        Refused::Ledger(error) => {
+            Obstacle::Passing(format!("The budgets could not be looked up: {error}."))
         }
     }
 }

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use stoa_domain::{DatabaseMode, InstanceId, InstanceStatus, JobId};
 use stoa_platform_db::jobs::{self, Job, NewJob};
-use stoa_platform_db::{DbError, instances};
+use stoa_platform_db::{DbError, budgets, instances};
 
 use super::{InstanceError, managed};
 use crate::App;
@@ -125,6 +125,9 @@ async fn finish(app: &App, id: InstanceId) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let mut transaction = app.platform().begin().await.map_err(failed)?;
     instances::delete(&mut transaction, id)
+        .await
+        .map_err(failed)?;
+    budgets::forget(&mut transaction, id)
         .await
         .map_err(failed)?;
     jobs::cancel_for_instance(&mut transaction, id, &[KIND])

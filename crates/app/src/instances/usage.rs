@@ -8,6 +8,7 @@ use stoa_platform_db::usage_events::{self, UsageDay};
 use super::InstanceError;
 use crate::App;
 use crate::access::PlatformCaller;
+use crate::budgets;
 
 /// How far back usage is shown when no day is named.
 const DEFAULT_DAYS: Days = Days::new(29);
@@ -21,6 +22,8 @@ pub struct Usage {
     pub from: NaiveDate,
     /// The last day, in UTC.
     pub to: NaiveDate,
+    /// The currency of what it cost.
+    pub currency: String,
     /// The days on which there was any, in order.
     pub days: Vec<UsageDay>,
 }
@@ -51,5 +54,11 @@ pub async fn by_day(
         .await?
         .ok_or(InstanceError::NotFound)?;
     let days = usage_events::sum_by_day(&mut connection, instance, from, to).await?;
-    Ok(Usage { from, to, days })
+    let (_, currency) = budgets::price_table();
+    Ok(Usage {
+        from,
+        to,
+        currency,
+        days,
+    })
 }

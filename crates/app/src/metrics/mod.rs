@@ -307,4 +307,21 @@ fn write_requests(app: &App, text: &mut Text) {
         "Time from a question to the first word of its answer.",
     );
     app.metrics().first_token.write(text, name, &[]);
+    let news = app.budget_news();
+    let name = "stoa_budget_warnings_total";
+    text.family(
+        name,
+        "counter",
+        "Budgets of instances of which four fifths were used up.",
+    );
+    text.sample(name, &[], news.warnings());
+    let name = "stoa_budget_stops_total";
+    text.family(
+        name,
+        "counter",
+        "Calls of models that were not made, by what stood against them.",
+    );
+    for (because, count) in news.stops() {
+        text.sample(name, &[("because", because)], count);
+    }
 }

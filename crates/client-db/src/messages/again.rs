@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use postgres_types::Type;
-use stoa_domain::{MessageId, SessionId, token::TokenHash};
+use stoa_domain::{EndUserId, MessageId, SessionId, token::TokenHash};
 use uuid::Uuid;
 
 use super::turn::{HistoryMessage, Known, read_history, read_known};
@@ -35,6 +35,8 @@ pub enum Again {
     New {
         /// The conversation.
         session: SessionId,
+        /// Who chats, once known.
+        end_user: Option<EndUserId>,
         /// The question.
         question: String,
         /// The messages before the question, as at a turn's beginning.
@@ -75,6 +77,7 @@ pub async fn begin_again(
     let begun = one(&rows, |row| {
         Ok(Again::New {
             session: SessionId::from_uuid(column::<Uuid>(row, "session_id")?),
+            end_user: column::<Option<Uuid>>(row, "end_user_id")?.map(EndUserId::from_uuid),
             question: column(row, "question")?,
             history: read_history(row)?,
             has_passages: column(row, "has_passages")?,
@@ -147,7 +150,7 @@ WITH session AS (
         LIMIT $5
     ) said
 )
-SELECT session.id AS session_id, question.content AS question, history.said AS history,
+SELECT session.id AS session_id, session.end_user_id, question.content AS question, history.said AS history,
        EXISTS (SELECT FROM stoa.document_chunks) AS has_passages,
        person.name AS visitor_name, session.locale, session.page_url, session.summary
 FROM session

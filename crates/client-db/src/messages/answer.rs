@@ -82,6 +82,10 @@ pub struct MeteredAnswer {
     pub input_tokens: Option<i64>,
     /// Tokens written by the model.
     pub output_tokens: Option<i64>,
+    /// What it cost in millionths of the currency of prices, where that is known.
+    pub cost_micros: Option<i64>,
+    /// How many characters it has.
+    pub characters: i32,
     /// When it became final.
     pub finished_at: DateTime<Utc>,
 }
@@ -254,13 +258,17 @@ pub async fn interrupt_if_stale(
 }
 
 macro_rules! finished_since {
-    ($or_with_steps:literal) => {
+    ($or_with_steps:literal, $cost:literal) => {
         concat!(
             "SELECT m.id, m.session_id, s.end_user_id, m.finish_reason, m.provider, m.model,
-                    m.input_tokens, m.output_tokens, m.finished_at
+                    m.input_tokens, m.output_tokens, pg_catalog.length(m.content) AS characters,
+                    m.finished_at, ",
+            $cost,
+            " AS cost_micros
              FROM stoa.chat_messages m
              JOIN stoa.chat_sessions s ON s.id = m.session_id
              WHERE m.role = 'assistant' AND m.finished_at >= $1
+               AND (m.error_code IS NULL OR m.finish_reason <> 'stop')
                AND (m.content <> ''",
             $or_with_steps,
             ") AND ($2::timestamptz IS NULL OR (m.finished_at, m.id) > ($2, $3))
@@ -271,12 +279,15 @@ macro_rules! finished_since {
 }
 
 const FINISHED_SINCE: Versioned = Versioned {
-    before: finished_since!(""),
-    since: (STEPS_SINCE, finished_since!(" OR m.steps <> '[]'")),
+    before: finished_since!("", "NULL::bigint"),
+    since: (
+        STEPS_SINCE,
+        finished_since!(" OR m.steps <> '[]'", "m.cost_micros"),
+    ),
 };
 
 /// Answers with words or steps in them that became final at or after `since`, oldest first, for
-/// reconciliation with metering.
+/// reconciliation with metering; without those that only say that there is no budget for one.
 pub async fn finished_since(
     connection: &ClientConnection,
     since: DateTime<Utc>,
@@ -310,6 +321,8 @@ fn read_metered(row: &Row) -> Result<MeteredAnswer, ClientDbError> {
         model: column(row, "model")?,
         input_tokens: column(row, "input_tokens")?,
         output_tokens: column(row, "output_tokens")?,
+        cost_micros: column(row, "cost_micros")?,
+        characters: column(row, "characters")?,
         finished_at: column(row, "finished_at")?,
     })
 }

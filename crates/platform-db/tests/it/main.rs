@@ -7,6 +7,7 @@
 )]
 
 mod audit_log;
+mod budgets;
 mod idempotency;
 mod instances;
 mod jobs;

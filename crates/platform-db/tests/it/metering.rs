@@ -3,7 +3,8 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
 use stoa_domain::{InstanceId, MessageId};
-use stoa_platform_db::usage_events::{self, UsageDay, UsageEvent, UsageKind};
+use stoa_platform_db::budgets::Amount;
+use stoa_platform_db::usage_events::{self, Spent, UsageDay, UsageEvent, UsageKind};
 use stoa_platform_db::{Taken, cache_entries, plans};
 
 use crate::support::Ground;
@@ -17,6 +18,11 @@ fn event(ground: &Ground, instance: InstanceId, at: DateTime<Utc>) -> UsageEvent
         model: "gpt-x".to_owned(),
         input_tokens: Some(100),
         output_tokens: Some(20),
+        cost_micros: Some(7),
+        spent: Spent::Known(Amount {
+            tokens: 120,
+            micros: Some(7),
+        }),
     }
 }
 
@@ -60,6 +66,8 @@ async fn an_answer_is_counted_once_however_often_it_is_reported() {
         messages,
         input_tokens: 100 * messages,
         output_tokens: 20 * messages,
+        cost_micros: 7 * messages,
+        unknown_costs: 0,
     };
     assert_eq!(sums, [expected(1, 1), expected(2, 2)]);
     drop(connection);

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test, as the tests themselves do"
 )]
 
+mod budgets;
 mod chat;
 mod client;
 mod command_line;

@@ -303,7 +303,12 @@ fn body(route: &Route) -> Option<Value> {
             json!({"url": "postgres://u:p@db.example/d"})
         }
         (_, "/api/client/v1/database/move/cancel") => return None,
-        (_, "/api/client/v1/live-configuration" | "/api/client/v1/rag-instructions") => json!({}),
+        (
+            _,
+            "/api/client/v1/budgets"
+            | "/api/client/v1/live-configuration"
+            | "/api/client/v1/rag-instructions",
+        ) => json!({}),
         (_, "/api/client/v1/live-configuration/versions/{n}/restore") => return None,
         (&Method::POST, "/api/client/v1/api-configurations") => {
             json!({"name": "P", "provider": "passages", "model": "passages"})

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use stoa_app::chat::event::{Source, Usage};
+use stoa_app::chat::event::{Notice, Source, Usage};
 use stoa_app::chat::{Message, Session};
 use stoa_app::chat::{step, used_sources};
 use stoa_domain::{
@@ -143,6 +143,24 @@ impl From<Usage> for UsageView {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             model: usage.model,
+        }
+    }
+}
+
+/// Why an answer is no model's.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NoticeView {
+    /// A stable word: `budget_exhausted`.
+    code: &'static str,
+    /// When asking again may help; null where that is not known.
+    resets_at: Option<DateTime<Utc>>,
+}
+
+impl From<Notice> for NoticeView {
+    fn from(notice: Notice) -> Self {
+        Self {
+            code: notice.code,
+            resets_at: notice.resets_at,
         }
     }
 }

@@ -14,7 +14,7 @@ use stoa_app::chat::{self, Asked, Feedback, Offered, Question, sessions};
 use stoa_domain::{MessageId, Rating, SessionId};
 use utoipa::{IntoParams, ToSchema};
 
-use super::dto::{MessageView, SourceView, UsageView};
+use super::dto::{MessageView, NoticeView, SourceView, UsageView};
 use super::stream;
 use crate::http::body::Body;
 use crate::http::caller::Chat;
@@ -59,6 +59,9 @@ pub(crate) struct Answer {
     sources: Vec<SourceView>,
     /// What it took.
     usage: Option<UsageView>,
+    /// Why the answer is no model's: a budget is exhausted. Absent else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<NoticeView>,
 }
 
 /// Sends a message and streams the answer (AI SDK UI message stream, version 1), or gives it whole
@@ -91,6 +94,7 @@ pub(crate) async fn send(
                 message: None,
                 sources: Vec::new(),
                 usage: None,
+                notice: None,
             };
             Ok((StatusCode::ACCEPTED, axum::Json(body)).into_response())
         }
@@ -127,17 +131,23 @@ async fn answered(
     if !wants_json(headers) {
         return Ok(stream::response(listener));
     }
-    let (message, usage) = whole(listener).await?;
-    let message = sessions::message(app, visitor, message).await?;
-    Ok(axum::Json(answer(message.into(), usage)).into_response())
-}
-
-fn answer(mut message: MessageView, usage: Option<UsageView>) -> Answer {
-    Answer {
+    let whole = whole(listener).await?;
+    let message = sessions::message(app, visitor, whole.message).await?;
+    let mut message = MessageView::from(message);
+    let answer = Answer {
         sources: message.take_sources(),
         message: Some(message),
-        usage,
-    }
+        usage: whole.usage,
+        notice: whole.notice,
+    };
+    Ok(axum::Json(answer).into_response())
+}
+
+/// What is seen of an answer that is followed to its end.
+struct Whole {
+    message: MessageId,
+    usage: Option<UsageView>,
+    notice: Option<NoticeView>,
 }
 
 fn checked_name(name: Option<String>) -> Result<Option<String>, Problem> {
@@ -167,17 +177,21 @@ fn offered(headers: &HeaderMap) -> Offered {
 }
 
 /// Follows an answer to its end.
-async fn whole(mut listener: Listener) -> Result<(MessageId, Option<UsageView>), Problem> {
-    let message = listener.message();
-    let mut usage = None;
+async fn whole(mut listener: Listener) -> Result<Whole, Problem> {
+    let mut whole = Whole {
+        message: listener.message(),
+        usage: None,
+        notice: None,
+    };
     while let Some((_, event)) = listener.next().await {
         match event {
-            Event::Usage(seen) => usage = Some(seen.into()),
+            Event::Usage(seen) => whole.usage = Some(seen.into()),
+            Event::Notice(seen) => whole.notice = Some(seen.into()),
             Event::Error(failure) => return Err(failure_problem(&failure)),
             _ => {}
         }
     }
-    Ok((message, usage))
+    Ok(whole)
 }
 
 /// A failure of the answer as a problem.

@@ -92,6 +92,9 @@ enum Payload<'a> {
         title: &'a str,
         provider_metadata: ProviderMetadata<'a>,
     },
+    DataNotice {
+        data: NoticeData,
+    },
     TextStart {
         id: Shown<TextPart>,
     },
@@ -182,6 +185,13 @@ struct UsageData<'a> {
     finish_reason: FinishReason,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NoticeData {
+    code: &'static str,
+    resets_at: Option<DateTime<Utc>>,
+}
+
 impl<'a> Payload<'a> {
     /// The event's payload; `None` for the end, which is no JSON.
     fn of(event: &'a Event) -> Option<Self> {
@@ -198,6 +208,12 @@ impl<'a> Payload<'a> {
                 },
             },
             Event::Source(source) => Self::source(source),
+            Event::Notice(notice) => Self::DataNotice {
+                data: NoticeData {
+                    code: notice.code,
+                    resets_at: notice.resets_at,
+                },
+            },
             Event::TextStart => Self::TextStart {
                 id: Shown(TextPart::FIRST),
             },

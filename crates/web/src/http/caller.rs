@@ -50,7 +50,7 @@ impl FromRequestParts<Arc<App>> for Chat {
         let token = bearer(parts, "the session's token")?;
         let visitor = access::session_token(token).ok_or_else(|| refused("session token"))?;
         origin::check(app, &parts.headers, visitor.instance()).await?;
-        Ok(Self(visitor))
+        Ok(Self(visitor.seen_from(peer::address(parts, app))))
     }
 }
 

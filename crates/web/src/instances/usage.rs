@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use stoa_app::App;
 use stoa_app::instances::usage::{self, Usage};
 use stoa_domain::InstanceId;
+use stoa_domain::budgets::MICROS_PER_MINOR;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::caller::Platform;
@@ -34,6 +35,8 @@ pub(crate) struct UsageView {
     from: NaiveDate,
     /// The last day, in UTC.
     to: NaiveDate,
+    /// The currency of what it cost.
+    currency: String,
     /// All days together.
     total: UsageSums,
     /// Each day, the quiet ones too.
@@ -59,6 +62,12 @@ pub(crate) struct UsageSums {
     input_tokens: i64,
     /// Tokens that models wrote.
     output_tokens: i64,
+    /// What it cost, as far as that is known, in minor units of `currency`, rounded to the nearest.
+    cost: i64,
+    /// The same in millionths of the currency, exact.
+    cost_micros: i64,
+    /// How many calls of models are not in it: the price or what was taken is unknown.
+    unknown_costs: i64,
     /// How many people chatted; null until it was counted in the client's database.
     active_end_users: Option<i64>,
     /// How much the client's database held; null until it was measured.
@@ -78,15 +87,22 @@ impl From<Usage> for UsageView {
                     messages: counted.messages,
                     input_tokens: counted.input_tokens,
                     output_tokens: counted.output_tokens,
+                    cost: minor(counted.cost_micros),
+                    cost_micros: counted.cost_micros,
+                    unknown_costs: counted.unknown_costs,
                     ..UsageSums::default()
                 });
                 total.messages += sums.messages;
                 total.input_tokens += sums.input_tokens;
                 total.output_tokens += sums.output_tokens;
+                total.cost_micros += sums.cost_micros;
+                total.unknown_costs += sums.unknown_costs;
                 UsageDayView { day, sums }
             })
             .collect();
+        total.cost = minor(total.cost_micros);
         Self {
+            currency: usage.currency,
             from: usage.from,
             to: usage.to,
             total,
@@ -109,6 +125,10 @@ pub(crate) async fn by_day(
     let to = day("to", query.to)?;
     let usage = usage::by_day(&app, &caller, instance, from, to).await?;
     Ok(axum::Json(usage.into()))
+}
+
+const fn minor(micros: i64) -> i64 {
+    micros.saturating_add(MICROS_PER_MINOR / 2) / MICROS_PER_MINOR
 }
 
 /// A day, or the day of a time as RFC 3339 writes it.

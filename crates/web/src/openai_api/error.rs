@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use stoa_app::completions::{AiErrorCode, CompletionError};
+use stoa_app::completions::{AiErrorCode, CompletionError, Stop};
 use utoipa::ToSchema;
 
 use crate::http::problem::Problem;
@@ -167,6 +167,7 @@ impl From<CompletionError> for OpenAiError {
                 "ai_not_configured",
                 "No AI configuration is enabled. Add one, or enable one.",
             ),
+            CompletionError::NoBudget(stop) => no_budget(stop),
             CompletionError::Provider(error) => {
                 provider(error.code(), &error.to_string(), error.provider_message())
             }
@@ -176,6 +177,20 @@ impl From<CompletionError> for OpenAiError {
         failure.retry_after = failure.retry_after.or(wait);
         failure
     }
+}
+
+/// A budget of the instance's own stands against the call.
+fn no_budget(stop: Stop) -> OpenAiError {
+    let message = match stop {
+        Stop::Exhausted(exhausted) => format!(
+            "The instance's budget for AI is exhausted until {}. Raise it by PUT /api/client/v1/budgets, or wait.",
+            exhausted.resets_at.format("%Y-%m-%d %H:%M UTC")
+        ),
+        Stop::UnknownPrice => "A budget limits money, and the price of this model is not known. Give the configuration's input_price and output_price.".to_owned(),
+    };
+    let mut error = OpenAiError::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", message);
+    error.body.kind = "insufficient_quota";
+    error
 }
 
 /// What the provider of the caller's own instance said. The caller holds the instance's key, so they

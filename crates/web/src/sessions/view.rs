@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use stoa_app::budgets;
 use stoa_app::chat::Message;
 use stoa_app::sessions::Session;
 use stoa_domain::{EndUserId, MessageId, SessionId, SessionStatus};
@@ -83,6 +84,11 @@ pub(crate) struct ConversationMessageView {
     input_tokens: Option<i64>,
     /// Tokens written by the model.
     output_tokens: Option<i64>,
+    /// What the answer cost, in millionths of `currency`; null where the price or what was taken is
+    /// unknown.
+    cost_micros: Option<i64>,
+    /// The currency of prices; null where the cost is.
+    currency: Option<String>,
     /// The admin who wrote it.
     author_id: Option<Uuid>,
     /// The answer that was made to the same question after this one, which visitors see instead.
@@ -97,6 +103,8 @@ impl From<Message> for ConversationMessageView {
             model: message.model.clone(),
             input_tokens: message.input_tokens,
             output_tokens: message.output_tokens,
+            cost_micros: message.cost_micros,
+            currency: message.cost_micros.map(|_| budgets::price_table().1),
             author_id: message.author_id,
             superseded_by: message.superseded_by,
             message: message.into(),

@@ -3,15 +3,17 @@
 
 mod draft;
 
-use stoa_ai::{AiError, AiErrorCode, AnswerStream, Message, Tool, ToolChoice, passages};
+use stoa_ai::{AiError, AiErrorCode, ChatRequest, Message, Tool, ToolChoice, passages};
 use stoa_client_db::messages::Known;
 use stoa_domain::{AnswerPolicy, ApiConfigurationId, Provider};
+use stoa_platform_db::DbError;
 
 use super::event::Source;
 use super::prompt::ToolRules;
 use super::small_talk::{self, SmallTalk};
 use super::{follow_up, retrieval, turns};
 use crate::App;
+use crate::budgets::{Exhausted, PaidStream, Refused, Spender};
 use crate::contents::{Contents, Model};
 use crate::database::DatabaseError;
 use crate::registry::Registered;
@@ -80,7 +82,7 @@ pub(crate) struct Sampling {
 /// An answer that has begun.
 pub(crate) struct Opened {
     /// The words.
-    pub(crate) stream: AnswerStream,
+    pub(crate) stream: PaidStream,
     /// Where they come from.
     pub(crate) origin: Origin,
 }
@@ -110,6 +112,17 @@ pub(crate) enum AnswerTo {
     NothingFound,
     /// A greeting, thanks or a farewell.
     SmallTalk,
+    /// Anything, when a budget stands against asking a model.
+    NoBudget(Stop),
+}
+
+/// What stands against asking a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A budget is exhausted.
+    Exhausted(Exhausted),
+    /// Money is limited, and the price of no model that could be asked is known.
+    UnknownPrice,
 }
 
 /// Who answered, for the record.
@@ -147,6 +160,32 @@ pub enum NotOpened {
     /// The last model that was asked did not answer.
     #[error("no model answered")]
     Model(#[source] AiError),
+    /// A budget stands against asking one.
+    #[error("a budget stands against asking a model")]
+    NoBudget(Stop),
+    /// What is left of the budgets could not be looked up.
+    #[error("the budgets could not be looked up")]
+    Ledger(#[source] DbError),
+}
+
+/// Why one model was not asked, or did not answer.
+pub(crate) enum Unasked {
+    /// It did not answer.
+    Model(AiError),
+    /// A budget stands against it.
+    Refused(Refused),
+}
+
+impl From<AiError> for Unasked {
+    fn from(error: AiError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl From<Refused> for Unasked {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
 }
 
 /// Opens one answer.
@@ -155,6 +194,7 @@ pub(crate) struct Opener<'a> {
     pub(crate) registered: &'a Registered,
     pub(crate) contents: &'a Contents,
     pub(crate) inquiry: &'a Inquiry,
+    pub(crate) spender: &'a Spender,
 }
 
 impl Opener<'_> {
@@ -207,20 +247,7 @@ impl Opener<'_> {
         for model in models {
             match self.ask(model, found, talk).await {
                 Ok(opened) => return Ok(opened),
-                Err(error) => {
-                    tracing::warn!(
-                        instance = %self.registered.id(),
-                        configuration = %model.id,
-                        code = error.code().as_str(),
-                        detail = error.detail(),
-                        "a model did not answer"
-                    );
-                    let falls_through = error.falls_through();
-                    last = NotOpened::Model(error);
-                    if !falls_through {
-                        break;
-                    }
-                }
+                Err(error) => last = last.after(error, self.registered, model)?,
             }
         }
         Err(last)
@@ -237,14 +264,15 @@ impl Opener<'_> {
         let queries = follow_up::queries(&self.inquiry.question, asked);
         let instructions = &self.contents.instructions;
         let top_k = u16::from(instructions.top_k);
-        let hits = retrieval::find(self.app, self.contents, self.registered, &queries, top_k);
+        let place = (self.contents, self.registered);
+        let hits = retrieval::find(self.app, place, self.spender, &queries, top_k);
         Ok(retrieval::sources(hits.await?, instructions.min_score))
     }
 
     fn nothing_found(&self) -> Opened {
         let wording = self.contents.no_answer_wording();
         Opened {
-            stream: passages::answer(&self.inquiry.question, &[], &wording),
+            stream: PaidStream::free(passages::answer(&self.inquiry.question, &[], &wording)),
             origin: Origin {
                 to: AnswerTo::NothingFound,
                 kept: self.inquiry.earlier.len(),
@@ -259,25 +287,26 @@ impl Opener<'_> {
         model: &Model,
         found: &[Source],
         talk: Option<&SmallTalk>,
-    ) -> Result<Opened, AiError> {
+    ) -> Result<Opened, Unasked> {
         if model.endpoint.provider == Provider::Passages {
             return Ok(self.quote(model, found, talk));
         }
         let draft = self.draft(model, found, talk.is_some(), Size::Usual);
         let error = match self.send(model, &draft).await {
             Ok(stream) => return Ok(begun(model, &draft, found, talk, stream)),
-            Err(error) => error,
+            Err(Unasked::Model(error)) => error,
+            Err(refused) => return Err(refused),
         };
         let smaller = self.draft(model, found, talk.is_some(), draft.less());
         if error.code() != AiErrorCode::ContextTooLong || !smaller.is_smaller_than(&draft) {
-            return Err(error);
+            return Err(error.into());
         }
         let stream = self.send(model, &smaller).await?;
         Ok(begun(model, &smaller, found, talk, stream))
     }
 
-    async fn send(&self, model: &Model, draft: &Draft) -> Result<AnswerStream, AiError> {
-        self.app.ai().stream(&model.endpoint, &draft.request).await
+    async fn send(&self, model: &Model, draft: &Draft) -> Result<PaidStream, Unasked> {
+        send(self.app, self.spender, model, &draft.request).await
     }
 
     /// The answer of a bot without a model.
@@ -298,7 +327,7 @@ impl Opener<'_> {
             }
         };
         Opened {
-            stream,
+            stream: PaidStream::free(stream),
             origin: Origin {
                 by: Author::of(model),
                 sources: found.to_vec(),
@@ -314,12 +343,74 @@ impl Opener<'_> {
     }
 }
 
+/// Asks one model, if the budgets have room for it.
+///
+/// # Errors
+/// When they have none, or it does not answer.
+pub(crate) async fn send(
+    app: &App,
+    spender: &Spender,
+    model: &Model,
+    request: &ChatRequest,
+) -> Result<PaidStream, Unasked> {
+    let bill = spender.reserve(model, request).await?;
+    match app.ai().stream(&model.endpoint, request).await {
+        Ok(stream) => Ok(PaidStream::new(stream, bill)),
+        Err(error) => {
+            bill.void();
+            Err(error.into())
+        }
+    }
+}
+
+impl NotOpened {
+    /// What stands in the way after one more model was not asked or did not answer, where another
+    /// may be.
+    ///
+    /// # Errors
+    /// Where no other is to be asked.
+    pub(crate) fn after(
+        self,
+        error: Unasked,
+        registered: &Registered,
+        model: &Model,
+    ) -> Result<Self, Self> {
+        let (instance, configuration) = (registered.id(), model.id);
+        match error {
+            Unasked::Model(error) => {
+                tracing::warn!(
+                    %instance, %configuration, code = error.code().as_str(), detail = error.detail(),
+                    "a model did not answer"
+                );
+                let falls_through = error.falls_through();
+                let now = Self::Model(error);
+                if falls_through { Ok(now) } else { Err(now) }
+            }
+            Unasked::Refused(Refused::UnknownPrice) => {
+                tracing::warn!(
+                    %instance, %configuration, code = "ai_price_unknown",
+                    "a model is not asked: its price is unknown, and a budget limits money"
+                );
+                // What a model said that was asked says more.
+                Ok(match self {
+                    Self::Nobody => Self::NoBudget(Stop::UnknownPrice),
+                    earlier => earlier,
+                })
+            }
+            Unasked::Refused(Refused::Exhausted(exhausted)) => {
+                Err(Self::NoBudget(Stop::Exhausted(exhausted)))
+            }
+            Unasked::Refused(Refused::Ledger(error)) => Err(Self::Ledger(error)),
+        }
+    }
+}
+
 fn begun(
     model: &Model,
     draft: &Draft,
     found: &[Source],
     talk: Option<&SmallTalk>,
-    stream: AnswerStream,
+    stream: PaidStream,
 ) -> Opened {
     Opened {
         stream,

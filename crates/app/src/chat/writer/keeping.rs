@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::Value;
 use stoa_client_db::messages::{self, FinishedAnswer};
-use stoa_platform_db::usage_events::UsageKind;
 
 use super::{Ended, Writer};
 use crate::chat::event::Source;
 use crate::chat::opening::{AnswerTo, Author, Origin};
 use crate::chat::replay::STALE_AFTER;
-use crate::chat::{citations, no_answer};
+use crate::chat::{citations, no_answer, notice};
 use crate::database::DatabaseError;
-use crate::meter::Metered;
 
 /// How often a row shows that its writer lives while nothing new arrives: well within the time
 /// after which the sweep takes it for deserted, even when one save fails.
@@ -33,7 +31,9 @@ impl Writer {
         for attempt in 1..=FINISH_TRIES {
             match self.finish_row(&answer).await {
                 Ok(()) => {
-                    self.meter(&answer, &origin.by).await;
+                    if !matches!(origin.to, AnswerTo::NoBudget(_)) {
+                        self.meter(&answer, &origin.by).await;
+                    }
                     return Ok(());
                 }
                 Err(error) => {
@@ -72,13 +72,10 @@ impl Writer {
             )),
             unanswered,
             steps: stored(body.steps()),
-            cost_micros: None,
+            cost_micros: self.spender.cost(),
             content,
             reason: ended.reason,
-            error_code: ended
-                .failure
-                .as_ref()
-                .map(|failure| failure.code.to_owned()),
+            error_code: error_code(ended, origin).map(str::to_owned),
             provider: by.provider.map(|provider| provider.as_str().to_owned()),
             model: Some(by.model.clone()).filter(|model| !model.is_empty()),
             api_configuration_id: by.configuration,
@@ -94,7 +91,7 @@ impl Writer {
     fn is_unanswered(&self, content: &str, origin: &Origin) -> bool {
         let sentence = &self.contents.instructions.no_answer_message;
         match origin.to {
-            AnswerTo::SmallTalk => false,
+            AnswerTo::SmallTalk | AnswerTo::NoBudget(_) => false,
             AnswerTo::NothingFound => true,
             AnswerTo::Question if origin.by.is_no_model() => {
                 no_answer::begins_with_no_answer(content, sentence)
@@ -110,18 +107,22 @@ impl Writer {
         if has_nothing {
             return;
         }
-        let metered = Metered {
-            instance: self.registered.id(),
-            message: self.live.message(),
-            kind: UsageKind::Answer,
-            model: by.model.clone(),
-            input_tokens: answer.input_tokens,
-            output_tokens: answer.output_tokens,
-            at: answer.finished_at,
-        };
+        let tokens = (answer.input_tokens, answer.output_tokens);
+        let metered = self
+            .spender
+            .metered(by.model.clone(), tokens, answer.finished_at);
         if let Err(error) = self.app.meter().count(metered).await {
             tracing::error!(%error, message = %self.live.message(), "an answer was not metered yet");
         }
+    }
+}
+
+/// Why the answer failed, or why no model was asked for it.
+fn error_code(ended: &Ended, origin: &Origin) -> Option<&'static str> {
+    match (&ended.failure, origin.to) {
+        (Some(failure), _) => Some(failure.code),
+        (None, AnswerTo::NoBudget(stop)) => Some(notice::code(stop)),
+        (None, _) => None,
     }
 }
 

@@ -19,14 +19,16 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use stoa_client_db::messages::HistoryMessage;
 use stoa_domain::{FinishReason, MessageRole};
+use stoa_platform_db::usage_events::UsageKind;
 
 use super::error::{not_saved, opening_failure};
-use super::event::{Event, Failure, Source, Usage};
+use super::event::{Event, Failure, Usage};
 use super::live::LiveAnswer;
-use super::opening::{Inquiry, Offer, Opened, Opener, Origin, Sampling};
+use super::opening::{AnswerTo, Inquiry, NotOpened, Offer, Opened, Opener, Origin, Sampling, Stop};
 use super::step::TextPart;
-use super::{HISTORY, replay, summary, turns};
+use super::{HISTORY, notice, replay, summary, turns};
 use crate::App;
+use crate::budgets::{PaidStream, Payer, Spender};
 use crate::contents::Contents;
 use crate::registry::Registered;
 use crate::tools::Offered;
@@ -50,6 +52,8 @@ pub(super) struct Writer {
     offered: Offered,
     /// Its place among the answers that are written at once.
     place: Place,
+    payer: Payer,
+    spender: Spender,
     created_at: DateTime<Utc>,
     started: Instant,
 }
@@ -120,7 +124,10 @@ impl Writer {
             },
             confirms_writes: turn.offered == Offered::All,
         };
+        let event = (live.message(), UsageKind::Answer);
         Self {
+            payer: turn.payer,
+            spender: Spender::new(app, &registered, &contents.budgets, turn.payer, event),
             app: Arc::clone(app),
             registered,
             contents,
@@ -139,13 +146,13 @@ impl Writer {
         match self.begin().await {
             Beginning::Opened(opened) => {
                 let Opened { stream, origin } = *opened;
-                self.live.open(self.preamble(&origin.sources));
+                self.live.open(self.preamble(&origin));
                 let (ended, origin) = Rounds::new(&self, origin).write(stream).await;
                 self.close(&ended, &origin).await;
                 self.fold_what_was_left_out(&origin);
             }
             Beginning::Cancelled => {
-                self.live.open(self.preamble(&[]));
+                self.live.open(self.preamble(&Origin::default()));
                 let ended = Ended::because(FinishReason::Cancelled);
                 self.close(&ended, &Origin::default()).await;
             }
@@ -157,7 +164,8 @@ impl Writer {
         tokio::select! {
             opened = self.open() => match opened {
                 Ok(opened) => Beginning::Opened(Box::new(opened)),
-                Err(failure) => Beginning::Failed(FinishReason::Error, failure),
+                Err(NotOpened::NoBudget(stop)) => Beginning::Opened(Box::new(self.no_budget(stop))),
+                Err(error) => Beginning::Failed(FinishReason::Error, opening_failure(&error)),
             },
             () = self.live.stopped() => Beginning::Cancelled,
             () = self.deserted() => Beginning::Cancelled,
@@ -168,10 +176,9 @@ impl Writer {
         }
     }
 
-    async fn open(&self) -> Result<Opened, Failure> {
+    async fn open(&self) -> Result<Opened, NotOpened> {
         let models: Vec<_> = self.contents.models.iter().collect();
-        let opened = self.opener(&self.inquiry).open(&models).await;
-        opened.map_err(|error| opening_failure(&error))
+        self.opener(&self.inquiry).open(&models).await
     }
 
     fn opener<'a>(&'a self, inquiry: &'a Inquiry) -> Opener<'a> {
@@ -180,20 +187,44 @@ impl Writer {
             registered: &self.registered,
             contents: &self.contents,
             inquiry,
+            spender: &self.spender,
         }
     }
 
+    /// What is said where a budget stands against asking a model.
+    fn no_budget(&self, stop: Stop) -> Opened {
+        Opened {
+            stream: self.no_budget_sentence(),
+            origin: Origin {
+                to: AnswerTo::NoBudget(stop),
+                kept: self.inquiry.earlier.len(),
+                ..Origin::default()
+            },
+        }
+    }
+
+    fn no_budget_sentence(&self) -> PaidStream {
+        let wording = self.contents.no_budget_wording();
+        PaidStream::free(stoa_ai::passages::answer(
+            &self.inquiry.question,
+            &[],
+            &wording,
+        ))
+    }
+
     /// The events before the text.
-    fn preamble(&self, sources: &[Source]) -> Vec<Event> {
+    fn preamble(&self, origin: &Origin) -> Vec<Event> {
         let start = Event::Start {
             message: self.live.message(),
             session: self.live.session(),
             created_at: self.created_at,
         };
-        let shown = sources
-            .iter()
-            .filter(|_| self.contents.live.display.show_sources);
+        let sources = origin.sources.iter();
+        let shown = sources.filter(|_| self.contents.live.display.show_sources);
         let mut events = vec![start];
+        if let AnswerTo::NoBudget(stop) = origin.to {
+            events.push(Event::Notice(notice::of(stop)));
+        }
         events.extend(shown.cloned().map(Event::Source));
         events.push(Event::TextStart);
         events
@@ -209,6 +240,7 @@ impl Writer {
             session: self.live.session(),
             through,
             by,
+            payer: self.payer,
         };
         let (app, registered) = (Arc::clone(&self.app), Arc::clone(&self.registered));
         let folding = summary::fold(app, registered, Arc::clone(&self.contents), folding);

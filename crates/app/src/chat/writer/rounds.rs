@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use stoa_ai::{AnswerEvent, AnswerStream, Ending, Message, ToolCall, ToolChoice};
+use stoa_ai::{AnswerEvent, Ending, Message, ToolCall, ToolChoice};
 use stoa_domain::FinishReason;
 
 use super::attend::Attendance;
 use super::calls::Calls;
 use super::took::Took;
 use super::{Ended, LONGEST_ANSWER, Writer};
+use crate::budgets::PaidStream;
 use crate::chat::error::{opening_failure, visitor_failure};
-use crate::chat::opening::{Inquiry, Origin};
+use crate::chat::opening::{Inquiry, NotOpened, Origin};
 use crate::contents::Model;
 
 /// How often a model may ask for tools; then it has to answer with what it was told.
@@ -53,7 +54,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Passes everything on until the answer ends, whoever ends it.
-    pub(super) async fn write(mut self, stream: AnswerStream) -> (Ended, Origin) {
+    pub(super) async fn write(mut self, stream: PaidStream) -> (Ended, Origin) {
         let mut ended = match self.follow(stream).await {
             Ok(reason) => Ended::because(reason),
             Err(ended) => *ended,
@@ -64,7 +65,7 @@ impl<'a> Rounds<'a> {
         (ended, self.origin)
     }
 
-    async fn follow(&mut self, mut stream: AnswerStream) -> Result<FinishReason, Box<Ended>> {
+    async fn follow(&mut self, mut stream: PaidStream) -> Result<FinishReason, Box<Ended>> {
         loop {
             let said = self.listen(stream).await?;
             if said.ending != Ending::ToolCalls || !self.may_call() {
@@ -96,9 +97,9 @@ impl<'a> Rounds<'a> {
 
     /// Passes on what a model says in one round. The stream ends here, so that the provider is hung
     /// up before anything else is done.
-    async fn listen(&mut self, mut stream: AnswerStream) -> Result<Said, Box<Ended>> {
+    async fn listen(&mut self, mut stream: PaidStream) -> Result<Said, Box<Ended>> {
         self.took.begin();
-        if self.origin.by.is_no_model() {
+        if self.origin.by.is_no_model() || stream.is_free() {
             self.took.tell_nothing();
         }
         let heard = self.hear(&mut stream).await;
@@ -108,7 +109,7 @@ impl<'a> Rounds<'a> {
         heard
     }
 
-    async fn hear(&mut self, stream: &mut AnswerStream) -> Result<Said, Box<Ended>> {
+    async fn hear(&mut self, stream: &mut PaidStream) -> Result<Said, Box<Ended>> {
         let (mut text, mut calls) = (String::new(), Vec::new());
         let ending = loop {
             let event = self.attendance.until(stream.next()).await;
@@ -148,12 +149,17 @@ impl<'a> Rounds<'a> {
     }
 
     /// Asks for what comes after the calls.
-    async fn go_on(&mut self) -> Result<AnswerStream, Box<Ended>> {
+    async fn go_on(&mut self) -> Result<PaidStream, Box<Ended>> {
         let models = self.next_models();
         let opener = self.writer.opener(&self.inquiry);
         let opening = opener.go_on(&models, &self.origin.sources);
         let opened = self.attendance.until(opening).await.map_err(Ended::from)?;
-        let opened = opened.map_err(|error| interrupted(opening_failure(&error)))?;
+        let opened = match opened {
+            Ok(opened) => opened,
+            // The client's own sentence ends the answer.
+            Err(NotOpened::NoBudget(_)) => return Ok(self.writer.no_budget_sentence()),
+            Err(error) => return Err(interrupted(opening_failure(&error))),
+        };
         self.origin.by = opened.origin.by;
         Ok(opened.stream)
     }

@@ -1,0 +1,41 @@
+//! Embedding texts within the budgets.
+
+use stoa_ai::{AiError, Endpoint};
+
+use super::spender::{Refused, Spender};
+use crate::App;
+
+/// Why texts were not embedded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotEmbedded {
+    /// A budget stands against it.
+    #[error("a budget stands against it")]
+    Refused(#[source] Refused),
+    /// The provider failed.
+    #[error("the provider failed")]
+    Provider(#[source] AiError),
+}
+
+/// The vectors of texts; what they take is the spender's.
+///
+/// # Errors
+/// When a budget has no room for it, or the provider fails.
+pub(crate) async fn embed(
+    app: &App,
+    spender: &Spender,
+    (endpoint, model): (&Endpoint, &str),
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>, NotEmbedded> {
+    let bill = spender
+        .reserve_embedding(endpoint.provider, model, texts)
+        .await
+        .map_err(NotEmbedded::Refused)?;
+    match app.ai().embed(endpoint, model, texts).await {
+        // The bill is dropped here: no provider's count comes with the vectors.
+        Ok(vectors) => Ok(vectors),
+        Err(error) => {
+            bill.void();
+            Err(NotEmbedded::Provider(error))
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Setting budgets, and what is shown of them.
