@@ -2,10 +2,10 @@
 //!
 //! Without one, every visitor waits for the deadline of a provider that is down before the next
 //! configuration is asked, and a provider that asked to be left alone is asked all the same. There
-//! is a breaker for each address, key and model, since limits and overload are of a model, and a
-//! key that is replaced begins anew. It opens after [`FAILURES`] failures in a row, or at once
-//! where the provider says how long to wait. Then calls fail at once with the code of the last
-//! failure, so that what falls through goes on to the next configuration. When the rest is over,
+//! is a breaker for each address, key and model, embedding models too, since limits and overload are
+//! of a model, and a key that is replaced begins anew. It opens after [`FAILURES`] failures in a row,
+//! or at once where the provider says how long to wait. Then calls fail at once with the code of the
+//! last failure, so that what falls through goes on to the next configuration. When the rest is over,
 //! one call is let through to see: it closes the breaker or doubles the rest.
 //!
 //! What fails because of the request or of how the client set things up opens none: asking costs

@@ -62,6 +62,14 @@ const ALL: &[Recorded] = recorded! {
     "mistral_tools", Mistral, "", &[("get_weather", r#"{"location": "Köln"}"#), ("get_time", r#"{"zone":"CET"}"#)], Some((99, 22)), Ok(Ending::ToolCalls), Some("mistral-large-2411");
     "groq_usage", Groq, HELLO, &[], Some((37, 9)), Ok(Ending::Length), Some("llama-3.1-8b-instant");
     "deepseek_reasoning", Deepseek, HELLO, &[], Some((18, 219)), Ok(Ending::Stop), Some("deepseek-reasoner");
+    // By the types of the providers' own libraries: mistralai 3.7.0 (`DeltaMessage`, `ThinkChunk`,
+    // `FunctionCall`), @ai-sdk/xai 3.0.138 (`convertXaiChatUsage`), groq 1.7.0 (`XGroq`), google-genai
+    // 3.6.1 (`FunctionCall`, `Part`), anthropic 2.14.0 (`ThinkingBlock`, `MessageDeltaUsage`).
+    "mistral_thinking", Mistral, HELLO, &[("get_weather", r#"{"location":"Köln"}"#)], Some((41, 30)), Ok(Ending::ToolCalls), Some("magistral-medium-2509");
+    "xai_reasoning", Xai, HELLO, &[], Some((12, 109)), Ok(Ending::Stop), Some("grok-4.7");
+    "groq_failed", Groq, "Half an ", &[], None, Err(AiErrorCode::Overloaded), Some("openai/gpt-oss-20b");
+    "gemini_ids", Gemini, "", &[WEATHER, TIME], Some((50, 31)), Ok(Ending::ToolCalls), Some("gemini-3.8-flash");
+    "anthropic_thinking", Anthropic, "", &[WEATHER], Some((1_040, 77)), Ok(Ending::ToolCalls), Some("claude-sonnet-5-5");
     "ollama_tools", Ollama, "", &[WEATHER, TIME], None, Ok(Ending::ToolCalls), Some("qwen3");
 };
 
