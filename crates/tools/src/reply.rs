@@ -11,6 +11,9 @@ pub const MOST_READ: usize = 256 * 1024;
 /// The most bytes that a model is told.
 pub const MOST_TOLD: usize = 16 * 1024;
 
+/// The most bytes in which secrets are looked for. What is left of them is what a model is told, or
+/// more.
+const MOST_SEARCHED: usize = 64 * 1024;
 /// What stands at the end of a text that was cut.
 const CUT: &str = "\n[The rest is left out: this was longer than 16 KiB.]";
 /// The longest media type that is repeated.
@@ -52,37 +55,48 @@ pub(crate) async fn read(mut fetched: Fetched, secrets: &Secrets) -> Result<Body
         });
     }
     let (text, ..) = encoding.decode(&bytes);
-    let mut text = cleaned(&text, secrets);
-    if more {
-        // Half a character, or half a secret, which was not found for want of its end.
-        text.truncate(text.trim_end_matches('\u{FFFD}').len());
-        text.truncate(secrets.end_before_half_of_one(&text));
-    }
-    Ok(Body::Text(text))
+    Ok(Body::Text(cleaned(&text, more, secrets)))
 }
 
 /// A text that a model may be told: without control characters and secrets, and cut where it is too
 /// long.
 #[must_use]
 pub fn told(text: &str, secrets: &Secrets) -> String {
-    cut(cleaned(text, secrets))
+    cut(cleaned(text, false, secrets))
 }
 
-fn cleaned(text: &str, secrets: &Secrets) -> String {
+/// A text without what is not shown and without secrets, and no longer than is of use; `more` when
+/// it was cut already.
+fn cleaned(text: &str, mut more: bool, secrets: &Secrets) -> String {
     let text = text.replace("\r\n", "\n");
-    secrets.taken_out_of(text.chars().filter(|it| is_shown(*it)).collect())
+    let mut text: String = text.chars().filter(|it| is_shown(*it)).collect();
+    if text.len() > MOST_SEARCHED {
+        truncate(&mut text, MOST_SEARCHED);
+        more = true;
+    }
+    let mut text = secrets.taken_out_of(text);
+    if more {
+        // Half a character, or half a secret, which was not found for want of its end.
+        text.truncate(text.trim_end_matches('\u{FFFD}').len());
+        text.truncate(secrets.end_before_half_of_one(&text));
+    }
+    text
 }
 
 fn cut(mut text: String) -> String {
     if text.len() > MOST_TOLD {
-        let mut end = MOST_TOLD - CUT.len();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        truncate(&mut text, MOST_TOLD - CUT.len());
         text.push_str(CUT);
     }
     text
+}
+
+/// Cuts a text at `end`, or before the character that stands there.
+fn truncate(text: &mut String, mut end: usize) {
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
 }
 
 /// Neither a control character nor one of those that people do not see and that turn text around or

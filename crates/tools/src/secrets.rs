@@ -15,6 +15,9 @@ pub const MARK: &str = "[secret]";
 const SHORTEST: usize = 4;
 /// The same for what is only a part of a value.
 const SHORTEST_PART: usize = 8;
+/// The most parts of one value that are looked for: each in a score of forms, in every answer.
+const MOST_TOKENS: usize = 4;
+const MOST_PIECES: usize = 8;
 /// Everything but the characters that need no encoding (RFC 3986, 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -81,7 +84,7 @@ impl Secrets {
 fn parts(value: &str) -> Vec<String> {
     let mut found = vec![value.to_owned()];
     // `Bearer TOKEN`, `Basic CREDENTIALS`.
-    let after_scheme = value.split_ascii_whitespace().skip(1);
+    let after_scheme = value.split_ascii_whitespace().skip(1).take(MOST_TOKENS);
     found.extend(after_scheme.map(str::to_owned));
     if let Some(("Basic" | "basic" | "BASIC", encoded)) = value.split_once(' ')
         && let Ok(decoded) = STANDARD.decode(encoded.trim())
@@ -94,8 +97,9 @@ fn parts(value: &str) -> Vec<String> {
     found.retain(|part| part.len() >= SHORTEST);
     // `Token token="…"`, cookies.
     let pieces = value.split([' ', ';', ',', '=', '"']);
-    let pieces = pieces.filter(|piece| piece.len() >= SHORTEST_PART);
-    found.extend(pieces.map(str::to_owned));
+    let mut pieces: Vec<&str> = pieces.filter(|it| it.len() >= SHORTEST_PART).collect();
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+    found.extend(pieces.into_iter().take(MOST_PIECES).map(str::to_owned));
     found
 }
 

@@ -8,13 +8,16 @@ use stoa_fake_ai::FakeAi;
 use crate::support::{Server, TestInstance, read_stream};
 
 /// Words that appear in the client's content and nowhere else.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 9] = [
     "zebrafish",
     "quokkaprompt",
     "narwhalanswer",
     "axolotlperson",
     "sk-test-0123456789abcdef",
     "pangolintitle",
+    "lemurtool",
+    "okapi.example.com",
+    "tapirsecret",
 ];
 
 #[tokio::test]
@@ -31,6 +34,18 @@ async fn nothing_of_the_clients_content_is_in_the_platforms_database() {
     instance
         .add_text(&server, "pangolintitle", "The narwhalanswer is forty-two.")
         .await;
+    let tool = json!({
+        "name": "lemurtool", "description": "Finds an order.", "method": "GET",
+        "url": "https://okapi.example.com/orders", "headers": { "Authorization": "tapirsecret" },
+    });
+    let added = server
+        .client(&instance.key, Method::POST, "/tools")
+        .header("idempotency-key", "lemur")
+        .json(&tool)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(added.status(), StatusCode::CREATED);
     let begun = server
         .anonymous(Method::POST, "/api/chat/v1/sessions")
         .json(&json!({ "instance_id": instance.id, "user": { "id": "u-1", "name": "axolotlperson" } }))

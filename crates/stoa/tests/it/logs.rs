@@ -53,6 +53,29 @@ async fn secrets_and_conversations_are_not_logged() {
         .unwrap();
     assert_eq!(broken.status(), StatusCode::OK);
     assert_eq!(ask().await.unwrap().status(), StatusCode::BAD_GATEWAY);
+    // A tool, with a secret that its server knows and an argument that a visitor may have given.
+    let tool = json!({
+        "name": "find_order", "description": "Finds an order.", "method": "GET",
+        "url": format!("{}/orders/{{order_id}}", fake.base_url()),
+        "headers": { "Authorization": "Bearer tool-secret-0123456789" },
+        "parameters": { "properties": { "order_id": { "type": "string" } } },
+    });
+    let tool = server
+        .client(&instance.key, Method::POST, "/tools")
+        .json(&tool)
+        .send()
+        .await
+        .unwrap();
+    let tool: Value = tool.json().await.unwrap();
+    let path = format!("/tools/{}/test", tool["id"].as_str().unwrap());
+    let tried = server
+        .client(&instance.key, Method::POST, &path)
+        .json(&json!({ "arguments": { "order_id": "wombat" } }))
+        .send()
+        .await
+        .unwrap();
+    let tried: Value = tried.json().await.unwrap();
+    assert_eq!(tried["outcome"]["error"], "http_status", "{tried}");
     let wrong = server
         .client(&instance.key, Method::POST, "/database/check")
         .json(&json!({ "url": "postgres://ada:hunter2secret@127.0.0.1:1/acme" }))
@@ -77,6 +100,8 @@ async fn secrets_and_conversations_are_not_logged() {
     let secrets = [
         "sk-test-0123456789abcdef",
         "hunter2secret",
+        "tool-secret-0123456789",
+        "wombat",
         "narwhal",
         "quokka",
         password.as_str(),
