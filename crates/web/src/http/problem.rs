@@ -150,6 +150,12 @@ impl Problem {
         self
     }
 
+    /// The fields that it is about.
+    #[must_use]
+    pub fn errors(&self) -> &[Violation] {
+        &self.errors
+    }
+
     /// Adds further members, those of an object, to the document.
     #[must_use]
     pub fn with_extension(mut self, extension: serde_json::Value) -> Self {

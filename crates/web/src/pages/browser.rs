@@ -1,13 +1,15 @@
 //! The browser that asks: its cookies, and who has signed in with it.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use stoa_app::App;
 use stoa_app::access::{self, ClientAdmin, SuperAdmin};
 use stoa_app::sign_in::{self, form_token};
+use stoa_domain::AdminRole;
 use url::Url;
 
 use super::error::PageError;
@@ -165,9 +167,7 @@ impl FromRequestParts<Arc<App>> for ClientConsole {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
-        let Path(slug) = Path::<String>::from_request_parts(parts, app)
-            .await
-            .map_err(|_| PageError::NotFound)?;
+        let slug = named(parts, app, "slug").await?;
         let browser = Browser::new(parts, &app.settings().public_url);
         let admin = match browser.get(Purpose::ClientAdmin) {
             Some(token) => access::client_admin(app, token).await?,
@@ -189,4 +189,54 @@ impl FromRequestParts<Arc<App>> for ClientConsole {
             }
         }
     }
+}
+
+/// The same, where something is changed: owners and admins only.
+pub(super) struct ClientEditor(pub(super) ClientConsole);
+
+impl FromRequestParts<Arc<App>> for ClientEditor {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
+        let console = ClientConsole::from_request_parts(parts, app).await?;
+        if console.may_change() {
+            Ok(Self(console))
+        } else {
+            Err(PageError::Role)
+        }
+    }
+}
+
+impl ClientConsole {
+    /// Whether the admin's role lets them change settings; agents look only.
+    pub(super) fn may_change(&self) -> bool {
+        matches!(self.admin.role(), AdminRole::Owner | AdminRole::Admin)
+    }
+
+    /// The console's first page, beneath which all others are.
+    pub(super) fn home(&self) -> String {
+        format!("/console/{}", self.admin.caller().registered().slug())
+    }
+}
+
+/// The `{id}` of a page's path. What is no id names nothing, so it is not found like an unknown one.
+pub(super) struct PageId<T>(pub(super) T);
+
+impl<T: FromStr> FromRequestParts<Arc<App>> for PageId<T> {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
+        let id = named(parts, app, "id").await?;
+        id.parse().map(Self).map_err(|_| PageError::NotFound)
+    }
+}
+
+/// What stands in the path for a parameter.
+async fn named(parts: &mut Parts, app: &Arc<App>, name: &str) -> Result<String, PageError> {
+    let parameters = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| PageError::NotFound)?;
+    let found = parameters.iter().find(|(known, _)| *known == name);
+    let (_, value) = found.ok_or(PageError::NotFound)?;
+    Ok(value.to_owned())
 }

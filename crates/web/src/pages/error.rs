@@ -23,6 +23,8 @@ pub(crate) enum PageError {
     Form,
     /// The link is unknown, used or too old.
     Link,
+    /// The page changes something, and whoever asks may only look.
+    Role,
     /// Anything else, in the words of its problem document.
     Problem(Problem),
 }
@@ -57,6 +59,12 @@ impl IntoResponse for PageError {
                 StatusCode::NOT_FOUND,
                 "This link does not work any more",
                 "It was used already, is too old, or was replaced by a newer one. Ask whoever sent it for a new one."
+                    .to_owned(),
+            ),
+            Self::Role => (
+                StatusCode::FORBIDDEN,
+                "This is not yours to change",
+                "Owners and admins of this console may change its settings. Ask one of them."
                     .to_owned(),
             ),
             Self::Problem(problem) => {

@@ -1,12 +1,14 @@
 //! Forms, taken only from pages of ours in the browser that was given them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use stoa_app::App;
 use url::{Url, form_urlencoded};
 
@@ -41,10 +43,49 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
         let rest = fields.into_iter().filter(|(name, _)| name != TOKEN);
         T::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(rest))
             .map(Self)
-            .map_err(|_| {
-                let sentence = "The form lacks a field, or has one that it should not have.";
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_form", sentence).into()
-            })
+            .map_err(|_| invalid_form())
+    }
+}
+
+fn invalid_form() -> PageError {
+    let sentence = "The form lacks a field, or has one that it should not have.";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_form", sentence).into()
+}
+
+/// A form's fields as they came, each once, for forms whose fields are not all known beforehand.
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// A field's text, which is not there for a second time; empty where it was not sent.
+    pub(super) fn take(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// Whether a box was ticked.
+    pub(super) fn ticked(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    /// Refuses a form with fields that nobody asked for.
+    pub(super) fn end(self) -> Result<(), PageError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(invalid_form())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Vec::<(String, String)>::deserialize(deserializer)?;
+        let count = fields.len();
+        let fields = BTreeMap::from_iter(fields);
+        if fields.len() == count {
+            Ok(Self(fields))
+        } else {
+            Err(D::Error::custom("a field came twice"))
+        }
     }
 }
 

@@ -59,12 +59,12 @@ pub(crate) fn add(routes: Routes) -> Routes {
             "/platform/sign-out",
             post(sign_in::platform::leave),
         );
-    routes
+    let routes = routes
         .page(
             ClientAdmin,
             read.clone(),
             "/console/{slug}",
-            get(console::show),
+            get(console::overview::show),
         )
         .page(
             Public,
@@ -83,7 +83,8 @@ pub(crate) fn add(routes: Routes) -> Routes {
             send,
             "/console/{slug}/sign-out",
             post(sign_in::console::leave),
-        )
+        );
+    console::tools::add(routes)
 }
 
 /// Whoever opens the bare address is most likely the operator.

@@ -2,6 +2,7 @@
 
 mod chat;
 mod sign_in;
+mod tools;
 
 use secrecy::SecretString;
 use stoa_app::access::PlatformCaller;
@@ -66,4 +67,17 @@ async fn super_admin_with_password(server: &Server) {
         .await
         .expect("a super admin");
     assert!(made.link.is_none());
+}
+
+/// Makes an instance's admins agents, who may look only. Nobody can be one by the contract yet.
+async fn demoted_to_agent(server: &Server, instance: &TestInstance) {
+    let mut connection = server.app.platform().acquire().await.expect("a connection");
+    let statement =
+        "UPDATE stoa_platform.instance_admins SET role = 'agent' WHERE instance_id = $1::uuid";
+    let changed = sqlx::query(statement)
+        .bind(&instance.id)
+        .execute(&mut *connection)
+        .await
+        .expect("a change");
+    assert_eq!(changed.rows_affected(), 1);
 }

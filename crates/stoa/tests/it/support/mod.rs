@@ -9,7 +9,7 @@ mod tool_server;
 use std::time::{Duration, Instant};
 
 pub use answer::{Events, StreamEvent, read_stream};
-pub use browser::Browser;
+pub use browser::{Browser, Page};
 pub use instance::{TestInstance, model_at};
 pub use server::{Caller, Server, problem};
 pub use tool_server::ToolServer;

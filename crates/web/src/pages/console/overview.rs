@@ -9,10 +9,11 @@ use axum::response::Response;
 use stoa_app::overview::{self, Progress};
 use stoa_app::{App, Instance};
 
-use super::browser::{ClientConsole, Purpose};
-use super::error::PageError;
-use super::headers::{self, Nonce};
-use super::parts::{Fact, Figure, NavigationLink, PageLink, Shell, database_label, status_label};
+use super::super::browser::ClientConsole;
+use super::super::error::PageError;
+use super::super::headers::{self, Nonce};
+use super::super::parts::{Fact, Figure, PageLink, Shell, database_label, status_label};
+use super::Section;
 use crate::http::assets::Assets;
 
 #[derive(Template)]
@@ -41,7 +42,7 @@ struct Step {
 }
 
 /// `GET /console/{slug}`.
-pub(super) async fn show(
+pub(in super::super) async fn show(
     State(app): State<Arc<App>>,
     console: ClientConsole,
 ) -> Result<Response, PageError> {
@@ -58,7 +59,7 @@ pub(super) async fn show(
     let page = Page {
         assets: Assets,
         nonce: nonce.as_str().to_owned(),
-        shell: shell(&console, row),
+        shell: super::shell(&console, Section::Overview),
         instance_name: row.name.to_string(),
         status: row.status.as_str(),
         status_label: status_label(row.status),
@@ -71,23 +72,6 @@ pub(super) async fn show(
         hosted_chat_url: at(&settings.chat_url, format!("/chat/{}", row.slug)),
     };
     Ok(headers::console(StatusCode::OK, &nonce, &page)?)
-}
-
-fn shell(console: &ClientConsole, row: &Instance) -> Shell {
-    let home = format!("/console/{}", row.slug);
-    Shell {
-        console_name: row.name.to_string(),
-        console_kind: "Client console".to_owned(),
-        navigation: vec![NavigationLink {
-            label: "Overview".to_owned(),
-            href: home.clone(),
-            current: true,
-        }],
-        viewer: console.admin.caller().name().to_owned(),
-        sign_out: format!("{home}/sign-out"),
-        form_token: console.browser.form_token(Purpose::ClientAdmin),
-        home,
-    }
 }
 
 fn steps(progress: Progress) -> Vec<Step> {

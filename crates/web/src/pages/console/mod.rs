@@ -1,0 +1,79 @@
+//! Clients' consoles.
+
+mod header_rows;
+pub(super) mod overview;
+mod refusal;
+mod removal;
+pub(super) mod tools;
+
+use serde::Deserialize;
+
+use super::browser::{ClientConsole, Purpose};
+use super::parts::{NavigationLink, Shell};
+
+/// What the navigation leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Overview,
+    Tools,
+}
+
+impl Section {
+    const ALL: [Self; 2] = [Self::Overview, Self::Tools];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Tools => "Tools",
+        }
+    }
+
+    /// Its address beneath the console's first page.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Overview => "",
+            Self::Tools => "/tools",
+        }
+    }
+}
+
+/// The frame of a page of this section.
+fn shell(console: &ClientConsole, current: Section) -> Shell {
+    let home = console.home();
+    let caller = console.admin.caller();
+    Shell {
+        console_name: caller.registered().row().name.to_string(),
+        console_kind: "Client console".to_owned(),
+        navigation: Section::ALL
+            .into_iter()
+            .map(|section| NavigationLink {
+                label: section.label().to_owned(),
+                href: format!("{home}{}", section.path()),
+                current: section == current,
+            })
+            .collect(),
+        viewer: caller.name().to_owned(),
+        sign_out: format!("{home}/sign-out"),
+        form_token: console.browser.form_token(Purpose::ClientAdmin),
+        home,
+    }
+}
+
+/// What was just done, as the address says after a form was taken.
+#[derive(Deserialize, Default)]
+struct Done {
+    #[serde(default)]
+    done: String,
+}
+
+impl Done {
+    /// The sentence for it; none for a word that no form of ours leads to.
+    fn sentence(&self) -> Option<&'static str> {
+        Some(match self.done.as_str() {
+            "added" => "Added.",
+            "saved" => "Saved. It counts everywhere within a second.",
+            "removed" => "Removed.",
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,121 @@
+// A client's console against a real server, by keyboard only. Runs where
+// STOA_E2E_CONSOLE holds `{"url", "email", "password"}` of a console, as `stoa demo --json` prints it.
+
+import { strict as assert } from "node:assert";
+import { after, before, test } from "node:test";
+import { assertAccessible, launch, overflow } from "./chromium.mjs";
+
+const DOOR = JSON.parse(process.env.STOA_E2E_CONSOLE);
+const ORIGIN = new URL(DOOR.url).origin;
+const LOOKS = {
+  light: {},
+  dark: { colorScheme: "dark" },
+  "forced colours": { forcedColors: "active" },
+  "320 px": { viewport: { width: 320, height: 640 } },
+  "320 px, dark, without a script": { viewport: { width: 320, height: 640 }, colorScheme: "dark", javaScriptEnabled: false },
+};
+let browser;
+let cookies;
+
+before(async () => {
+  browser = await launch();
+  const page = await open(DOOR.url);
+  await page.keyboard.type(DOOR.email);
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(DOOR.password);
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "Tools" }).waitFor();
+  cookies = await page.context().cookies();
+  await page.context().close();
+});
+after(() => browser?.close());
+
+async function open(url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1180, height: 800 }, locale: "en-GB", ...options });
+  if (cookies) await context.addCookies(cookies);
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.seen = [];
+  page.on("pageerror", (error) => page.seen.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/Failed to load resource/.test(message.text())) page.seen.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== ORIGIN) page.seen.push(request.url());
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** Goes on by Tab until the focus is there. */
+async function tabTo(page, locator) {
+  const wanted = await locator.elementHandle();
+  for (let presses = 0; presses < 80; presses += 1) {
+    if (await wanted.evaluate((element) => document.activeElement === element)) return;
+    await page.keyboard.press("Tab");
+  }
+  assert.fail(`Tab does not reach ${locator}`);
+}
+
+async function fill(page, label, text) {
+  await tabTo(page, page.getByLabel(label, { exact: true }));
+  await page.keyboard.press("Control+A");
+  await page.keyboard.type(text);
+}
+
+test("a tool is added, mended, tried and removed by keyboard only", async () => {
+  const page = await open(`${DOOR.url}/tools`);
+  await tabTo(page, page.getByRole("link", { name: "Add an HTTP call" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "New tool" }).waitFor();
+  await assertAccessible(page, "a new tool");
+  await fill(page, "Name", "is_alive");
+  await fill(page, "What it is for", "Says whether the shop's server is alive.");
+  await fill(page, "Address", `${ORIGIN}/healthz?why={why}`);
+  await fill(page, "Name of header 1", "X-Key");
+  await fill(page, "Value of header 1", "a-secret-of-ours-4f2a");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing was saved.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "refusal", "the focus is on what went wrong");
+  await assertAccessible(page, "refused");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  assert.equal(new URL(page.url()).hash, "#parameters", "the summary leads to the field");
+  await fill(page, "Arguments, as a JSON schema", '{"type": "object", "properties": {"why": {"type": "string"}}}');
+  await fill(page, "Value of header 1", "a-secret-of-ours-4f2a");
+  await page.keyboard.press("Enter");
+  await page.getByText("Added.").waitFor();
+  assert.match(await page.innerText("main"), /ends …4f2a/);
+  assert.doesNotMatch(await page.content(), /a-secret/);
+  await assertAccessible(page, "a stored tool");
+
+  await fill(page, "Arguments, as JSON", '{"why": "curious"}');
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByText("It answered in").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "outcome");
+  await assertAccessible(page, "tried");
+
+  await tabTo(page, page.getByRole("link", { name: "Remove this tool" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Remove is_alive?" }).waitFor();
+  await assertAccessible(page, "a removal");
+  await page.keyboard.type("is_alive");
+  await page.keyboard.press("Enter");
+  await page.getByText("Removed.").waitFor();
+  await assertAccessible(page, "no tools");
+  assert.deepEqual(page.seen, []);
+  await page.context().close();
+});
+
+for (const [look, options] of Object.entries(LOOKS)) {
+  test(`the console is accessible: ${look}`, async () => {
+    for (const path of ["", "/tools", "/tools/new"]) {
+      const page = await open(DOOR.url + path, options);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await assertAccessible(page, `${path || "the overview"}: ${look}`);
+      assert.equal(await overflow(page), 0, `nothing sticks out of ${path}`);
+      await page.context().close();
+    }
+  });
+}
