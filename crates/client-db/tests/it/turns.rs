@@ -286,6 +286,29 @@ async fn a_person_who_took_over_is_not_talked_over_and_a_closed_conversation_ope
 }
 
 #[tokio::test]
+async fn an_answer_that_somebody_follows_is_closed_once_its_writer_is_gone() {
+    let client = Client::new().await;
+    let (session, token) = client.session().await;
+    let connection = client.connection().await;
+    let (_, answer, _) = begin(&connection, session, &token.hash(), None, "a").await;
+    let (_, other, _) = begin(&connection, session, &token.hash(), None, "b").await;
+    let close = async |deadline| {
+        messages::interrupt_if_stale(&connection, answer, deadline, now())
+            .await
+            .unwrap()
+    };
+    assert!(!close(now() - Duration::from_secs(60)).await, "it is fresh");
+    assert!(close(now() + Duration::from_secs(1)).await);
+    assert!(!close(now() + Duration::from_secs(1)).await, "it is final");
+    let reason = async |id| {
+        let stored = messages::find(&connection, session, id).await.unwrap();
+        stored.unwrap().finish_reason
+    };
+    assert_eq!(reason(answer).await, Some(FinishReason::Interrupted));
+    assert_eq!(reason(other).await, None);
+}
+
+#[tokio::test]
 async fn what_a_dead_process_left_is_closed_and_counted_once() {
     let client = Client::new().await;
     let (session, token) = client.session().await;

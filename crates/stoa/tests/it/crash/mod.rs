@@ -14,7 +14,7 @@ use stoa_platform_db::testing::cluster_url;
 
 use crate::program::Program;
 use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, TestInstance, model_at, read_stream};
+use crate::support::{Caller, StreamEvent, TestInstance, model_at, read_stream};
 
 /// The sweep has closed what a crash left by then.
 const SWEPT: Duration = Duration::from_secs(60);
@@ -76,7 +76,20 @@ async fn an_answer_cut_by_a_crash_is_closed_as_interrupted_with_what_was_saved()
     let after = caller(&serving, &program);
     let left = history(&after, &token, &session).await;
     assert_eq!(left[0]["content"], "a long story, please");
+    // Whoever comes back is told as soon as it is known that nobody writes it any more.
+    let message = seen[0].data["messageId"].as_str().unwrap();
+    let resumed = after
+        .visitor(&token, Method::GET, &format!("/messages/{message}/stream"))
+        .header("last-event-id", seen.last().unwrap().id.as_deref().unwrap())
+        .send()
+        .await
+        .unwrap();
     let begun = Instant::now();
+    let rest = read_stream(resumed, |_| false).await;
+    assert!(begun.elapsed() < SWEPT, "{:?}", begun.elapsed());
+    let kinds: Vec<_> = rest.iter().map(StreamEvent::kind).collect();
+    assert_eq!(kinds, ["error", "[DONE]"]);
+    assert_eq!(rest[0].data["code"], "interrupted");
     let closed = loop {
         let answer = history(&after, &token, &session).await[1].clone();
         if answer["state"] == "complete" {
