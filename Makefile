@@ -21,7 +21,7 @@ lint: ## formatting, clippy with warnings as errors, dependency rules, types, re
 bench: ## the figures
 	@scripts/bench
 
-e2e: ## the chat page in a real browser, and OpenAI's client libraries
+e2e: ## the chat page in a real browser, OpenAI's client libraries, MCP servers
 	@scripts/e2e
 
 fuzz: ## fuzz what reads addresses and protocols, SECONDS_EACH=60 for each target

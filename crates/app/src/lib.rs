@@ -32,6 +32,7 @@ pub mod instances;
 pub mod isolation;
 pub mod live_configuration;
 pub mod master_keys;
+pub mod mcp_servers;
 pub mod meter;
 pub mod metrics;
 pub mod moving;

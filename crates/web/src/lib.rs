@@ -13,6 +13,7 @@ mod health;
 mod http;
 mod instances;
 mod live_configuration;
+mod mcp_servers;
 mod openai_api;
 mod openapi;
 mod pages;
@@ -120,6 +121,7 @@ fn all_routes() -> Routes {
         export::add,
         instances::add,
         live_configuration::add,
+        mcp_servers::add,
         openai_api::add,
         pages::add,
         rag_instructions::add,

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use stoa_client_db::tools::ToolSettings;
 use stoa_domain::seal::SealError;
 use stoa_domain::{ToolEffect, ToolMethod, Violation};
 use stoa_tools::http::{Description, HttpTool};
-use url::Url;
 
 use super::ToolError;
-use super::sealed::Endpoint;
+use super::endpoint::{Endpoint, HeaderChanges};
 
 /// How long a call may take unless the client says otherwise.
 const USUAL_TIMEOUT_MS: i32 = 10_000;
@@ -31,9 +29,8 @@ pub struct Changes {
     pub method: Option<ToolMethod>,
     /// The address with its placeholders.
     pub url: Option<String>,
-    /// Headers by name: one with a value is set, one without is removed, others stay. `Some(None)`
-    /// removes all.
-    pub headers: Option<Option<BTreeMap<String, Option<SecretString>>>>,
+    /// What is to become of the headers.
+    pub headers: HeaderChanges,
     /// Whether a call changes something. `Some(None)` for what is usual with the method.
     pub effect: Option<Option<ToolEffect>>,
     /// How long a call may take, in milliseconds.
@@ -99,7 +96,8 @@ impl Draft {
             url: UNKNOWN.to_owned(),
             headers: BTreeMap::new(),
         });
-        if changes.strands_a_header(&endpoint) {
+        let url = changes.url.as_deref().map(str::trim);
+        if url.is_some_and(|it| endpoint.strands_a_header(it, &changes.headers)) {
             return Err(ToolError::HeadersRequired);
         }
         let mut draft = Self {
@@ -139,20 +137,12 @@ impl Draft {
         if let Some(effect) = changes.effect {
             to.effect = effect.unwrap_or(to.method.usual_effect());
         }
-        match changes.headers {
-            None => {}
-            Some(None) => to.headers.clear(),
-            Some(Some(headers)) => {
-                for (name, value) in headers {
-                    // A name is the same in upper and lower case.
-                    to.headers
-                        .retain(|known, _| !known.eq_ignore_ascii_case(&name));
-                    if let Some(value) = value {
-                        to.headers.insert(name, value.expose_secret().to_owned());
-                    }
-                }
-            }
-        }
+        let mut endpoint = Endpoint {
+            url: std::mem::take(&mut to.url),
+            headers: std::mem::take(&mut to.headers),
+        };
+        endpoint.change_headers(changes.headers);
+        (to.url, to.headers) = (endpoint.url, endpoint.headers);
     }
 
     /// The tool that it is.
@@ -192,32 +182,6 @@ impl Draft {
     }
 }
 
-impl Changes {
-    /// Whether a stored header would go to another host than the one it was given for.
-    fn strands_a_header(&self, stored: &Endpoint) -> bool {
-        let Some(url) = &self.url else { return false };
-        if stored.headers.is_empty() || is_same_origin(url.trim(), &stored.url) {
-            return false;
-        }
-        match &self.headers {
-            None => true,
-            Some(None) => false,
-            Some(Some(given)) => {
-                let is_given = |name: &String| given.keys().any(|it| it.eq_ignore_ascii_case(name));
-                !stored.headers.keys().all(is_given)
-            }
-        }
-    }
-}
-
-/// Whether two addresses lead to the same host in the same way. Placeholders stand behind the host.
-fn is_same_origin(one: &str, other: &str) -> bool {
-    match (Url::parse(one), Url::parse(other)) {
-        (Ok(one), Ok(other)) => one.origin() == other.origin(),
-        _ => false,
-    }
-}
-
 fn address_needed() -> ToolError {
     ToolError::Invalid(vec![Violation {
         field: "url".into(),
@@ -233,6 +197,8 @@ fn set<T>(field: &mut T, change: Option<T>) {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     fn stored() -> (ToolSettings, Option<Endpoint>) {
@@ -256,9 +222,7 @@ mod tests {
         (settings, Some(endpoint))
     }
 
-    fn headers(
-        given: &[(&str, Option<&str>)],
-    ) -> Option<Option<BTreeMap<String, Option<SecretString>>>> {
+    fn headers(given: &[(&str, Option<&str>)]) -> HeaderChanges {
         let given = given.iter().map(|(name, value)| {
             let value = value.map(|it| SecretString::from(it.to_owned()));
             ((*name).to_owned(), value)

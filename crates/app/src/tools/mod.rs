@@ -2,27 +2,29 @@
 //! secret in them goes in and never comes out.
 
 mod draft;
-mod sealed;
+mod endpoint;
+mod mcp;
 mod toolbox;
 mod trial;
 
 use stoa_client_db::tools::{self, NAME_TAKEN, StoredTool};
 use stoa_client_db::{ClientDbError, Page, PageRequest};
-use stoa_domain::seal::SealError;
-use stoa_domain::{ToolId, Violation};
+use stoa_domain::seal::{SealError, SealPlace};
+use stoa_domain::{InstanceId, ToolId, Violation};
 use stoa_tools::AddressRefused;
-use stoa_tools::headers::hint;
 
 pub use draft::Changes;
+pub use endpoint::{HeaderChanges, ShownPlace};
 pub use stoa_tools::Outcome;
 pub use toolbox::{BoxedTool, Offered, Toolbox};
 pub use trial::{SentTo, Trial, test};
+
+pub(crate) use endpoint::Endpoint;
 
 use crate::App;
 use crate::access::ClientCaller;
 use crate::database::DatabaseError;
 use draft::{Draft, Kept};
-use sealed::Endpoint;
 
 /// The most tools of an instance.
 pub const MOST_TOOLS: i64 = 50;
@@ -77,24 +79,9 @@ pub struct Shown {
     pub place: Option<ShownPlace>,
 }
 
-/// Where a tool is.
-pub struct ShownPlace {
-    /// The address with its placeholders.
-    pub url: String,
-    /// The names of the headers, each with the last characters of its value.
-    pub headers: Vec<(String, String)>,
-}
-
 impl Shown {
     fn new(stored: StoredTool, caller: &ClientCaller) -> Self {
-        let place = opened(&stored, caller).map(|endpoint| ShownPlace {
-            url: endpoint.url.clone(),
-            headers: endpoint
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), hint(value)))
-                .collect(),
-        });
+        let place = opened(&stored, caller).map(|endpoint| endpoint.shown());
         Self { stored, place }
     }
 }
@@ -205,13 +192,23 @@ fn sealed_settings(
     draft: Draft,
 ) -> Result<tools::ToolSettings, SealError> {
     let (instance, key) = (caller.instance(), caller.registered().key());
-    draft.settings(|endpoint| endpoint.seal(id, instance, key, app.random()))
+    draft.settings(|endpoint| endpoint.seal(&place(instance, id), key, app.random()))
+}
+
+/// Where a tool's address and headers are sealed.
+fn place(instance: InstanceId, id: ToolId) -> SealPlace {
+    SealPlace {
+        instance,
+        table: "tools",
+        column: "sealed",
+        row: id.as_uuid(),
+    }
 }
 
 /// The opened address and headers; `None`, and a line in the log, when they do not open.
 fn opened(stored: &StoredTool, caller: &ClientCaller) -> Option<Endpoint> {
     let (instance, key) = (caller.instance(), caller.registered().key());
-    Endpoint::open(&stored.settings.sealed, stored.id, instance, key)
+    Endpoint::open(&stored.settings.sealed, &place(instance, stored.id), key)
         .inspect_err(|error| {
             tracing::error!(%instance, tool = %stored.id, %error, "a tool's address does not open");
         })

@@ -2,6 +2,7 @@
 //! Loaded with what else an instance's database says of how it answers.
 
 use serde_json::{Map, Value};
+use stoa_client_db::mcp_servers::{self, StoredMcpServer};
 use stoa_client_db::tools::{self, StoredTool, ToolSettings};
 use stoa_client_db::{ClientConnection, ClientDbError};
 use stoa_domain::seal::DataKey;
@@ -10,8 +11,13 @@ use stoa_tools::Outcome;
 use stoa_tools::http::{Description, HttpTool};
 use uuid::Uuid;
 
-use super::sealed::Endpoint;
+use super::endpoint::Endpoint;
+use super::mcp::{McpTool, name_for_models};
+use super::place;
 use crate::App;
+
+/// How many tools the provider that takes fewest takes.
+const MOST_OFFERED: usize = 128;
 
 /// Every tool that may be called, each under a name of its own.
 #[derive(Default)]
@@ -42,6 +48,7 @@ pub struct BoxedTool {
 /// How a call is made.
 enum Kind {
     Http(HttpTool),
+    Mcp(McpTool),
 }
 
 impl Toolbox {
@@ -59,6 +66,11 @@ impl Toolbox {
         for stored in tools::list(connection).await? {
             if stored.settings.enabled {
                 toolbox.put(BoxedTool::described(stored, instance, key));
+            }
+        }
+        for stored in mcp_servers::in_use(connection).await? {
+            for tool in BoxedTool::served(&stored, instance, key) {
+                toolbox.put(Some(tool));
             }
         }
         Ok(toolbox)
@@ -92,9 +104,11 @@ impl Toolbox {
         self.tools.iter().find(|tool| tool.name == name)
     }
 
-    /// Adds a tool, unless its name is taken: a model could not tell the two apart.
+    /// Adds a tool, unless its name is taken, since a model could not tell the two apart, or there
+    /// are as many as a model can be told of.
     fn put(&mut self, tool: Option<BoxedTool>) {
         if let Some(tool) = tool
+            && self.tools.len() < MOST_OFFERED
             && self.find(&tool.name).is_none()
         {
             self.tools.push(tool);
@@ -106,7 +120,7 @@ impl BoxedTool {
     /// A tool that the client described; `None` when what is stored does not open or is not right.
     fn described(stored: StoredTool, instance: InstanceId, key: &DataKey) -> Option<Self> {
         let StoredTool { id, settings, .. } = stored;
-        let endpoint = Endpoint::open(&settings.sealed, id, instance, key)
+        let endpoint = Endpoint::open(&settings.sealed, &place(instance, id), key)
             .inspect_err(|error| {
                 tracing::error!(%instance, tool = %id, %error, "a tool's address does not open");
             })
@@ -124,6 +138,31 @@ impl BoxedTool {
             host: tool.host().to_owned(),
             kind: Kind::Http(tool),
         })
+    }
+
+    /// The tools of an MCP server that somebody has allowed.
+    fn served(stored: &StoredMcpServer, instance: InstanceId, key: &DataKey) -> Vec<Self> {
+        let Some(endpoint) = crate::mcp_servers::open(stored, instance, key) else {
+            return Vec::new();
+        };
+        let server = crate::mcp_servers::server(&endpoint, stored.version.clone());
+        let Ok(server) = server else {
+            tracing::error!(%instance, server = %stored.id, "an MCP server is not stored as it was saved");
+            return Vec::new();
+        };
+        let tools = crate::mcp_servers::in_use(stored).into_iter();
+        let tools = tools.filter_map(|(offered, effect)| {
+            let tool = McpTool::new(&server, &offered)?;
+            Some(Self {
+                name: name_for_models(&stored.settings.name, &offered.name),
+                description: offered.description,
+                schema: tool.schema().clone(),
+                effect,
+                host: tool.host().to_owned(),
+                kind: Kind::Mcp(tool),
+            })
+        });
+        tools.collect()
     }
 
     /// What the model calls it.
@@ -151,17 +190,17 @@ impl BoxedTool {
     pub fn check(&self, input: &Map<String, Value>) -> Result<(), Outcome> {
         match &self.kind {
             Kind::Http(tool) => tool.destination(input).map(drop),
+            Kind::Mcp(tool) => tool.check(input),
         }
     }
 
     /// Runs a call; never fails otherwise than by its outcome. `call_id` goes out as
     /// `Idempotency-Key` where it writes.
     pub async fn run(&self, app: &App, input: &Map<String, Value>, call_id: Uuid) -> Outcome {
+        let key = (self.effect == ToolEffect::Write).then_some(call_id);
         match &self.kind {
-            Kind::Http(tool) => {
-                let key = (self.effect == ToolEffect::Write).then_some(call_id);
-                tool.call(app.outbound(), input, key).await
-            }
+            Kind::Http(tool) => tool.call(app.outbound(), input, key).await,
+            Kind::Mcp(tool) => tool.call(app, input, key).await,
         }
     }
 }

@@ -234,6 +234,7 @@ impl World {
             (path, "id") if path.starts_with("/api/client/v1/api-configurations/") => "model",
             (path, "id") if path.starts_with("/api/client/v1/tools/") => "tool",
             (path, "id") if path.starts_with("/console/{slug}/tools/") => "tool",
+            (path, "id") if path.starts_with("/api/client/v1/mcp-servers/") => "mcp server",
             (path, "id") if path.starts_with("/v1/models/") => "model name",
             (path, parameter) => panic!("add what stands for {{{parameter}}} in {path} here"),
         };
@@ -318,6 +319,12 @@ fn body(route: &Route) -> Option<Value> {
         (_, "/api/client/v1/api-configurations/{id}/test") => return None,
         (&Method::POST, "/api/client/v1/tools") => find_order("another_tool"),
         (&Method::PATCH, "/api/client/v1/tools/{id}") => json!({"description": "Taken over"}),
+        (&Method::POST, "/api/client/v1/mcp-servers") => {
+            json!({"name": "another", "url": "https://mcp.example.com/mcp"})
+        }
+        (&Method::PATCH, "/api/client/v1/mcp-servers/{id}") => json!({"enabled": false}),
+        (_, "/api/client/v1/mcp-servers/{id}/refresh") => return None,
+        (_, "/api/client/v1/mcp-servers/{id}/test") => json!({"tool": "nothing"}),
         (_, "/api/client/v1/tools/{id}/test") => json!({"arguments": {"order_id": "1"}}),
         (_, "/api/client/v1/documents") => json!({"title": "T", "text": "Text"}),
         (_, "/api/client/v1/documents/{id}/reindex") => return None,
@@ -367,6 +374,11 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
         .client(&instance.key, Method::POST, "/tools")
         .json(&find_order("find_order"));
     let tool: Value = tool.send().await.unwrap().json().await.unwrap();
+    // Nobody listens there: whoever may ask it is told so.
+    let mcp_server = server
+        .client(&instance.key, Method::POST, "/mcp-servers")
+        .json(&json!({"name": "shop", "url": "http://127.0.0.1:1/mcp"}));
+    let mcp_server: Value = mcp_server.send().await.unwrap().json().await.unwrap();
     let settings = server
         .client(&instance.key, Method::PUT, "/live-configuration")
         .json(&json!({}));
@@ -383,6 +395,7 @@ async fn objects(server: &Server, instance: &TestInstance) -> BTreeMap<&'static 
         ),
         ("document", document),
         ("tool", tool["id"].as_str().unwrap().to_owned()),
+        ("mcp server", mcp_server["id"].as_str().unwrap().to_owned()),
         (
             "message",
             answer["message"]["id"].as_str().unwrap().to_owned(),

@@ -126,7 +126,8 @@ fn below(path: &str, name: &str) -> String {
 }
 
 /// What does not fit, for the model to try again.
-pub(crate) fn misfits(wrong: &[Violation]) -> Outcome {
+#[must_use]
+pub fn misfits(wrong: &[Violation]) -> Outcome {
     let lines: Vec<String> = wrong
         .iter()
         .map(|it| match it.field.as_str() {

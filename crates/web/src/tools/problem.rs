@@ -48,7 +48,7 @@ impl From<ToolError> for Problem {
 }
 
 impl Problem {
-    fn naming(self, field: &str, message: &str) -> Self {
+    pub(crate) fn naming(self, field: &str, message: &str) -> Self {
         self.with_errors(vec![Violation {
             field: field.to_owned(),
             message: message.to_owned(),

@@ -6,6 +6,7 @@ mod database;
 mod database_tls;
 mod documents;
 mod live_configuration;
+mod mcp_servers;
 mod models;
 mod once;
 mod rag_instructions;

@@ -3,6 +3,7 @@
 mod answer;
 mod browser;
 mod instance;
+mod mcp_server;
 mod server;
 mod tool_server;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 pub use answer::{Events, StreamEvent, read_stream};
 pub use browser::{Browser, Page};
 pub use instance::{TestInstance, model_at};
+pub use mcp_server::{McpServer, mcp_tool};
 pub use server::{Caller, Server, problem};
 pub use tool_server::ToolServer;
 

@@ -2,6 +2,7 @@
 
 mod asking;
 mod injection;
+mod mcp;
 mod resume;
 mod rounds;
 mod shop;
