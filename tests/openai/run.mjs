@@ -61,10 +61,18 @@ for (let tries = 0; ; tries += 1) {
   await new Promise((resolve) => setTimeout(resolve, 200));
 }
 
-const environment = { ...process.env, STOA_BASE_URL: `${server}/v1`, STOA_KEY: key, FAKE_URL: fake };
+const environment = {
+  ...process.env,
+  STOA_URL: server,
+  STOA_PLATFORM_TOKEN: platformToken,
+  STOA_BASE_URL: `${server}/v1`,
+  STOA_KEY: key,
+  FAKE_URL: fake,
+};
 for (const [program, script] of [
   [python, "client.py"],
   [process.execPath, "client.mjs"],
+  [process.execPath, "ui-stream.mjs"],
 ]) {
   const { status } = spawnSync(program, [fileURLToPath(new URL(script, import.meta.url))], {
     stdio: "inherit",

@@ -10,10 +10,18 @@ use stoa_domain::InstanceId;
 
 /// How many answers one instance may have written at once by one process.
 const AT_ONCE: usize = 256;
+/// How many more may wait for a person meanwhile; further ones keep their places.
+const RESTING: usize = 1_024;
 
 /// The answers being written, counted by instance; an instance without any takes no memory.
 #[derive(Clone, Default)]
-pub struct Turns(Arc<Mutex<HashMap<InstanceId, usize>>>);
+pub struct Turns(Arc<Mutex<HashMap<InstanceId, Counts>>>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    held: usize,
+    resting: usize,
+}
 
 /// How often somebody without a place looks whether there is one again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -29,26 +37,42 @@ impl Turns {
     /// A place for one more answer of an instance, or `None` when all are taken.
     #[must_use]
     pub fn take(&self, instance: InstanceId) -> Option<Place> {
-        self.count(instance).then(|| Place {
+        self.change(instance, Counts::take).then(|| Place {
             turns: self.clone(),
             instance,
             is_held: AtomicBool::new(true),
         })
     }
 
-    /// Counts one more, if there is a place.
-    fn count(&self, instance: InstanceId) -> bool {
-        let mut taken = self.counts();
-        let count = taken.entry(instance).or_default();
-        if *count >= AT_ONCE {
+    /// Changes an instance's counts if that can be.
+    fn change(&self, instance: InstanceId, change: impl FnOnce(&mut Counts) -> bool) -> bool {
+        let mut all = self.counts();
+        let mut counts = all.get(&instance).copied().unwrap_or_default();
+        if !change(&mut counts) {
             return false;
         }
-        *count += 1;
+        match counts == Counts::default() {
+            true => drop(all.remove(&instance)),
+            false => drop(all.insert(instance, counts)),
+        }
         true
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<InstanceId, usize>> {
+    fn counts(&self) -> MutexGuard<'_, HashMap<InstanceId, Counts>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn take(&mut self) -> bool {
+        let has_room = self.held < AT_ONCE;
+        self.held += usize::from(has_room);
+        has_room
+    }
+
+    fn give_back(&mut self) -> bool {
+        self.held -= 1;
+        true
     }
 }
 
@@ -56,32 +80,49 @@ impl Place {
     /// Does something that needs no place, such as waiting for a person, and goes on when there is
     /// one again. Whoever drops this half-way has none.
     pub async fn without<T>(&self, work: impl Future<Output = T>) -> T {
-        self.give_back();
+        let Some(rest) = self.rest() else {
+            return work.await;
+        };
         let done = work.await;
-        while !self.turns.count(self.instance) {
+        while !self.turns.change(self.instance, Counts::take) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         self.is_held.store(true, Ordering::Release);
+        drop(rest);
         done
     }
 
-    fn give_back(&self) {
-        if !self.is_held.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let mut taken = self.turns.counts();
-        if let Some(count) = taken.get_mut(&self.instance) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.instance);
-            }
-        }
+    /// Gives the place back until the guard is dropped, if there is room for one more that rests.
+    fn rest(&self) -> Option<Rest<'_>> {
+        let rests = self.turns.change(self.instance, |counts| {
+            let has_room = counts.resting < RESTING;
+            counts.resting += usize::from(has_room);
+            has_room && counts.give_back()
+        });
+        rests.then(|| {
+            self.is_held.store(false, Ordering::Release);
+            Rest(self)
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.give_back();
+        if self.is_held.load(Ordering::Acquire) {
+            self.turns.change(self.instance, Counts::give_back);
+        }
+    }
+}
+
+/// Somebody rests.
+struct Rest<'a>(&'a Place);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.turns.change(self.0.instance, |counts| {
+            counts.resting -= 1;
+            true
+        });
     }
 }
 
@@ -120,13 +161,16 @@ mod tests {
             waits.await.is_err(),
             "the newcomer has the place and keeps it"
         );
+        let counts = || turns.counts()[&instance];
         assert_eq!(
-            turns.counts()[&instance],
-            AT_ONCE - 1,
+            (counts().held, counts().resting),
+            (AT_ONCE - 1, 0),
             "dropped half-way, neither has it"
         );
-        resting.without(async {}).await;
-        assert_eq!(turns.counts()[&instance], AT_ONCE);
+        let resting = turns.take(instance).unwrap();
+        let meanwhile = resting.without(async { (counts().held, counts().resting) });
+        assert_eq!(meanwhile.await, (AT_ONCE - 1, 1));
+        assert_eq!((counts().held, counts().resting), (AT_ONCE, 0));
         drop((places, resting));
         assert!(turns.counts().is_empty());
     }

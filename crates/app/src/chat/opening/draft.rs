@@ -2,7 +2,7 @@
 
 use stoa_ai::{ChatRequest, Message, Tool};
 
-use super::Opener;
+use super::{Opener, results};
 use crate::chat::event::Source;
 use crate::chat::prompt::budget::{Reader, Room, fitting};
 use crate::chat::prompt::variables::Values;
@@ -76,8 +76,9 @@ impl Opener<'_> {
             let texts = [&tool.name, &tool.description, &schema];
             texts.into_iter().map(|it| reader.tokens(it)).sum()
         };
+        let latest = results::fitted(&inquiry.latest, &reader);
         let fixed = reader.tokens(&prompt::system_prompt(&brief, &[]))
-            + inquiry.latest.iter().map(said).sum::<usize>()
+            + latest.iter().map(said).sum::<usize>()
             + inquiry.offer.tools.iter().map(offered).sum::<usize>();
         let room = match size {
             Size::Usual => reader.room(fixed),
@@ -97,7 +98,7 @@ impl Opener<'_> {
         let request = ChatRequest {
             model: model.model.clone(),
             system: prompt::system_prompt(&brief, &found[..passages]),
-            messages: earlier.iter().chain(&inquiry.latest).cloned().collect(),
+            messages: earlier.iter().cloned().chain(latest).collect(),
             temperature: inquiry
                 .sampling
                 .temperature

@@ -2,6 +2,7 @@
 //! visitor's question and for a program that calls the API.
 
 mod draft;
+mod results;
 
 use stoa_ai::{AiError, AiErrorCode, ChatRequest, Message, Tool, ToolChoice, passages};
 use stoa_client_db::messages::Known;

@@ -56,6 +56,12 @@ impl Reader<'_> {
         }
     }
 
+    /// The most tokens of what tools gave: more would push the question out.
+    #[must_use]
+    pub fn most_results(&self) -> usize {
+        self.window() / 2
+    }
+
     /// How many tokens a text is for this model; rather too many than too few.
     #[must_use]
     pub fn tokens(&self, text: &str) -> usize {
