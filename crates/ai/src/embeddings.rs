@@ -15,6 +15,12 @@ const BATCH_TEXTS: usize = 64;
 /// The most bytes of text in one request; a single longer text goes alone.
 const BATCH_BYTES: usize = 128 << 10;
 
+/// Vectors, and how many tokens their texts are, if the provider says.
+pub(crate) struct Vectors {
+    pub(crate) vectors: Vec<Vec<f32>>,
+    pub(crate) tokens: Option<u64>,
+}
+
 impl Ai {
     /// The vectors of `texts`, in their order and all of one length. Each batch has
     /// [`crate::Limits::single_reply`] of time. What has failed again and again is not asked for a
@@ -30,6 +36,22 @@ impl Ai {
         model: &str,
         texts: &[String],
     ) -> Result<Vec<Vec<f32>>, AiError> {
+        let (vectors, _) = self.embed_counted(endpoint, model, texts).await?;
+        Ok(vectors)
+    }
+
+    /// The same, with how many tokens the texts are by the provider's count; `None` where it gives
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ai::embed`].
+    pub async fn embed_counted(
+        &self,
+        endpoint: &Endpoint,
+        model: &str,
+        texts: &[String],
+    ) -> Result<(Vec<Vec<f32>>, Option<u64>), AiError> {
         let unsupported = || AiError::unsupported(endpoint.provider, "embeddings");
         let profile = Profile::of(endpoint.provider).map_err(|_| unsupported())?;
         if !profile.embeddings {
@@ -38,7 +60,8 @@ impl Ai {
         let permit = self.breakers().enter(endpoint, model, Instant::now())?;
         let embedded = self.embed_batches(endpoint, &profile, model, texts).await;
         permit.settle(embedded.as_ref().err(), Instant::now());
-        checked(embedded?)
+        let Vectors { vectors, tokens } = embedded?;
+        Ok((checked(vectors)?, tokens))
     }
 
     async fn embed_batches(
@@ -47,8 +70,11 @@ impl Ai {
         profile: &Profile,
         model: &str,
         texts: &[String],
-    ) -> Result<Vec<Vec<f32>>, AiError> {
-        let mut vectors = Vec::with_capacity(texts.len());
+    ) -> Result<Vectors, AiError> {
+        let mut all = Vectors {
+            vectors: Vec::with_capacity(texts.len()),
+            tokens: Some(0),
+        };
         for batch in batches(texts) {
             let deadline = Instant::now() + self.limits().single_reply;
             let reply = self
@@ -58,9 +84,12 @@ impl Ai {
                 .await?;
             let most = self.limits().reply_bytes;
             let body = transport::read_whole(reply.response, most, deadline).await?;
-            vectors.extend(reply.wire.embeddings(&body, batch.len())?);
+            let more = reply.wire.embeddings(&body, batch.len())?;
+            all.vectors.extend(more.vectors);
+            let sum = |(so_far, more): (u64, u64)| so_far.checked_add(more);
+            all.tokens = all.tokens.zip(more.tokens).and_then(sum);
         }
-        Ok(vectors)
+        Ok(all)
     }
 }
 

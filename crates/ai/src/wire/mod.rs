@@ -17,6 +17,7 @@ use url::Url;
 
 pub(crate) use self::part::{CallPart, Part, UsagePart};
 pub(crate) use self::said::Said;
+use crate::embeddings::Vectors;
 use crate::error::AiError;
 use crate::models::ModelPage;
 use crate::request::{ChatRequest, Endpoint};
@@ -123,7 +124,7 @@ impl Wire {
     }
 
     /// Reads vectors, in the order of the inputs, of which there were `expected`.
-    pub(crate) fn embeddings(self, body: &[u8], expected: usize) -> Result<Vec<Vec<f32>>, AiError> {
+    pub(crate) fn embeddings(self, body: &[u8], expected: usize) -> Result<Vectors, AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_embeddings(body, expected),
             Self::Anthropic(_) => Err(AiError::protocol("vectors were not asked for")),

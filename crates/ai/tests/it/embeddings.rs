@@ -43,6 +43,26 @@ async fn every_format_that_embeds_gives_the_same_vectors() {
 }
 
 #[tokio::test]
+async fn what_the_provider_counts_is_summed_over_batches() {
+    let fake = FakeAi::start().await.unwrap();
+    let texts: Vec<String> = (0..130).map(|it| format!("passage number {it}")).collect();
+    let of = |texts: Vec<String>| {
+        let endpoint = endpoint(&fake.base_url());
+        async move {
+            let (_, tokens) = ai().embed_counted(&endpoint, "m", &texts).await.unwrap();
+            tokens.unwrap()
+        }
+    };
+    let (all, first, rest) = (
+        of(texts.clone()).await,
+        of(texts[..1].to_vec()).await,
+        of(texts[1..].to_vec()).await,
+    );
+    assert!(first > 0);
+    assert_eq!(all, first + rest);
+}
+
+#[tokio::test]
 async fn no_texts_are_no_request() {
     let fake = FakeAi::start().await.unwrap();
     assert!(

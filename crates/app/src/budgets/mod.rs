@@ -20,7 +20,8 @@ use stoa_ai::prices::{self, Price};
 use stoa_client_db::{ClientDbError, api_configurations, budgets as stored};
 use stoa_domain::{ApiConfigurationId, Budgets, SpendLimit, Violation};
 use stoa_platform_db::DbError;
-use stoa_platform_db::budgets::{self as ledger, Period, Spent};
+pub use stoa_platform_db::budgets::Period;
+use stoa_platform_db::budgets::{self as ledger, Spent};
 
 pub(crate) use bill::PaidStream;
 pub use news::BudgetNews;
@@ -131,6 +132,68 @@ impl BudgetState {
             Self::Exhausted => "exhausted",
         }
     }
+}
+
+/// In whole hundredths, rounded down: 100 only when nothing is left. `None` without a limit.
+#[must_use]
+pub fn percent(spent: i64, limit: Option<i64>) -> Option<i64> {
+    let limit = limit?;
+    if limit <= 0 {
+        return Some(100);
+    }
+    let percent = i128::from(spent) * 100 / i128::from(limit);
+    Some(i64::try_from(percent).unwrap_or(i64::MAX))
+}
+
+/// A budget of an instance's of which most is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearly {
+    /// Of which period.
+    pub period: Period,
+    /// Whether it is one of money; else of tokens.
+    pub is_money: bool,
+    /// How much of it is spent.
+    pub percent: i64,
+    /// When it begins anew.
+    pub resets_at: DateTime<Utc>,
+}
+
+/// The instance's budgets of which most is used up; none where that cannot be looked up, which
+/// whoever asks for an answer will hear.
+pub async fn nearly_used_up(app: &App, caller: &ClientCaller) -> Vec<Nearly> {
+    let found = async {
+        let contents = app.contents(caller.registered()).await?;
+        let limits = contents.budgets.instance;
+        if limits.is_none() {
+            return Ok(Vec::new());
+        }
+        let at = app.clock().now();
+        let mut connection = app.platform().acquire().await?;
+        let [day, month] = ledger::spent(&mut connection, caller.instance(), at).await?;
+        let of = |period: Period, limit: SpendLimit, spent: Spent| {
+            [
+                (false, spent.tokens, limit.tokens),
+                (true, spent.micros, limit.micros()),
+            ]
+            .into_iter()
+            .filter(|(_, spent, limit)| BudgetState::of(*spent, *limit) != BudgetState::Ok)
+            .filter_map(move |(is_money, spent, limit)| {
+                Some(Nearly {
+                    period,
+                    is_money,
+                    percent: percent(spent, limit)?,
+                    resets_at: period.end(at),
+                })
+            })
+        };
+        let day = of(Period::Day, limits.day, day);
+        Ok(day.chain(of(Period::Month, limits.month, month)).collect())
+    };
+    let found: Result<_, BudgetsError> = found.await;
+    found.unwrap_or_else(|error| {
+        tracing::debug!(instance = %caller.instance(), %error, "budgets are not shown");
+        Vec::new()
+    })
 }
 
 /// The budgets and how they stand.

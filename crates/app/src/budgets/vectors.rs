@@ -1,6 +1,6 @@
 //! Embedding texts within the budgets.
 
-use stoa_ai::{AiError, Endpoint};
+use stoa_ai::{AiError, Endpoint, Usage};
 
 use super::spender::{Refused, Spender};
 use crate::App;
@@ -26,13 +26,21 @@ pub(crate) async fn embed(
     (endpoint, model): (&Endpoint, &str),
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, NotEmbedded> {
-    let bill = spender
+    let mut bill = spender
         .reserve_embedding(endpoint.provider, model, texts)
         .await
         .map_err(NotEmbedded::Refused)?;
-    match app.ai().embed(endpoint, model, texts).await {
-        // The bill is dropped here: no provider's count comes with the vectors.
-        Ok(vectors) => Ok(vectors),
+    match app.ai().embed_counted(endpoint, model, texts).await {
+        Ok((vectors, tokens)) => {
+            if let Some(input_tokens) = tokens {
+                bill.says(Usage {
+                    input_tokens,
+                    output_tokens: 0,
+                    cached_input_tokens: None,
+                });
+            }
+            Ok(vectors)
+        }
         Err(error) => {
             bill.void();
             Err(NotEmbedded::Provider(error))

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use stoa_app::budgets::{BudgetState, ConfiguredPrice, PeriodStanding, PriceSource, Shown};
+use stoa_app::budgets::{
+    BudgetState, ConfiguredPrice, PeriodStanding, PriceSource, Shown, percent,
+};
 use stoa_domain::budgets::MICROS_PER_MINOR;
 use stoa_domain::{ApiConfigurationId, Budgets, Violation};
 use utoipa::ToSchema;
@@ -173,14 +175,4 @@ impl From<ConfiguredPrice> for ConfiguredPriceView {
             },
         }
     }
-}
-
-/// In whole hundredths, rounded down: 100 only when nothing is left.
-fn percent(spent: i64, limit: Option<i64>) -> Option<i64> {
-    let limit = limit?;
-    if limit <= 0 {
-        return Some(100);
-    }
-    let percent = i128::from(spent) * 100 / i128::from(limit);
-    Some(i64::try_from(percent).unwrap_or(i64::MAX))
 }

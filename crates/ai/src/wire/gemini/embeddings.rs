@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::request::{KEY, address};
+use crate::embeddings::Vectors;
 use crate::error::AiError;
 use crate::request::Endpoint;
 use crate::wire::Call;
@@ -31,7 +32,7 @@ pub(crate) fn embeddings_call(
 }
 
 /// Reads vectors, which come in the order of the inputs, of which there were `expected`.
-pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vec<Vec<f32>>, AiError> {
+pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vectors, AiError> {
     #[derive(Deserialize)]
     struct Reply {
         #[serde(default)]
@@ -46,5 +47,9 @@ pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vec<Vec<
     if reply.embeddings.len() != expected {
         return Err(AiError::protocol("the embeddings do not match the inputs"));
     }
-    Ok(reply.embeddings.into_iter().map(|it| it.values).collect())
+    Ok(Vectors {
+        vectors: reply.embeddings.into_iter().map(|it| it.values).collect(),
+        // It gives no count.
+        tokens: None,
+    })
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Dialect, address};
+use crate::embeddings::Vectors;
 use crate::error::AiError;
 use crate::request::Endpoint;
 use crate::wire::Call;
@@ -36,10 +37,15 @@ pub(crate) fn embeddings_call(
 }
 
 /// Reads vectors into the order of the inputs, of which there were `expected`.
-pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vec<Vec<f32>>, AiError> {
+pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vectors, AiError> {
     #[derive(Deserialize)]
     struct Reply {
         data: Vec<Item>,
+        usage: Option<Counted>,
+    }
+    #[derive(Deserialize)]
+    struct Counted {
+        prompt_tokens: Option<u64>,
     }
     #[derive(Deserialize)]
     struct Item {
@@ -56,5 +62,8 @@ pub(crate) fn decode_embeddings(body: &[u8], expected: usize) -> Result<Vec<Vec<
             .ok_or_else(|| AiError::protocol("the embeddings do not match the inputs"))?;
         *slot = item.embedding;
     }
-    Ok(vectors)
+    Ok(Vectors {
+        vectors,
+        tokens: reply.usage.and_then(|it| it.prompt_tokens),
+    })
 }

@@ -1,6 +1,7 @@
 //! How much of a prompt may be passages and how much conversation: what the model's window leaves
 //! beside its instructions, the question and the answer that it is to write.
 
+use stoa_ai::tokens::estimate_tokens;
 use stoa_domain::Provider;
 
 /// The most passages that an answer is given, in tokens: more is paid for and seldom read.
@@ -65,14 +66,8 @@ impl Reader<'_> {
     /// How many tokens a text is for this model; rather too many than too few.
     #[must_use]
     pub fn tokens(&self, text: &str) -> usize {
-        let wide = text.chars().filter(|c| !c.is_ascii()).count();
-        let ascii = text.len()
-            - text
-                .chars()
-                .map(char::len_utf8)
-                .filter(|length| *length > 1)
-                .sum::<usize>();
-        (ascii * 2).div_ceil(7) + wide
+        let tokens = estimate_tokens(self.provider, self.model, text).upper();
+        usize::try_from(tokens).unwrap_or(usize::MAX)
     }
 
     /// How many tokens the model reads and writes in all.

@@ -4,8 +4,12 @@
 mod limits;
 mod settings;
 
+use chrono::TimeDelta;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use stoa_client_db::messages::{self, NewTurn};
+use stoa_domain::MessageId;
+use stoa_domain::token::SessionToken;
 use stoa_fake_ai::FakeAi;
 
 use crate::support::{Server, StreamEvent, TestInstance, model_at, read_stream};
@@ -57,6 +61,46 @@ impl<'a> Chat<'a> {
             session,
             token,
         }
+    }
+
+    /// The same conversation, on another replica.
+    fn on<'b>(&self, server: &'b Server) -> Chat<'b> {
+        Chat {
+            server,
+            session: self.session.clone(),
+            token: self.token.clone(),
+        }
+    }
+
+    /// Leaves a turn behind as a process does that dies while it writes the answer: half a minute
+    /// ago, with some words saved.
+    async fn leave_behind(&self, instance: &TestInstance, words: &str) -> MessageId {
+        let app = &self.server.app;
+        let registered = app
+            .registered(instance.id.parse().unwrap())
+            .await
+            .unwrap()
+            .unwrap();
+        let connection = app.checkout(&registered).await.unwrap();
+        let answer = app.new_id(MessageId::generate);
+        let then = app.clock().now() - TimeDelta::seconds(30);
+        let turn = NewTurn {
+            session: self.session.parse().unwrap(),
+            token_hash: &SessionToken::parse(&self.token).unwrap().hash(),
+            user_message: app.new_id(MessageId::generate),
+            answer,
+            client_message_id: None,
+            content: "a question",
+            history: 10,
+            now: then,
+        };
+        messages::begin_turn(&connection, &turn)
+            .await
+            .unwrap()
+            .unwrap();
+        let saved = messages::save_partial(&connection, answer, words, None, then).await;
+        assert!(saved.unwrap());
+        answer
     }
 
     fn request(&self, question: &str) -> RequestBuilder {

@@ -17,6 +17,7 @@ async fn bodies_that_are_none_are_refused_with_a_sentence() {
         ("/api-configurations", Method::POST),
         ("/live-configuration", Method::PUT),
         ("/rag-instructions", Method::PUT),
+        ("/budgets", Method::PUT),
         ("/tools", Method::POST),
     ] {
         for (body, status, code) in [

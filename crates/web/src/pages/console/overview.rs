@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use stoa_app::budgets::{self, Nearly, Period};
 use stoa_app::overview::{self, Progress};
 use stoa_app::{App, Instance};
 
@@ -65,7 +66,11 @@ pub(in super::super) async fn show(
         status_label: status_label(row.status),
         steps_done: steps.iter().filter(|step| step.done).count(),
         steps,
-        figures: Vec::new(),
+        figures: budgets::nearly_used_up(&app, caller)
+            .await
+            .iter()
+            .map(figure)
+            .collect(),
         database_state: row.database.state.as_str(),
         database_label: database_label(row.database.state),
         database_facts: facts(row),
@@ -108,6 +113,25 @@ fn steps(progress: Progress) -> Vec<Step> {
             progress.site,
         ),
     ]
+}
+
+/// A budget that its people should know of.
+fn figure(nearly: &Nearly) -> Figure {
+    let period = match nearly.period {
+        Period::Day => "today",
+        Period::Month => "this month",
+    };
+    let unit = if nearly.is_money { "money" } else { "tokens" };
+    let state = match nearly.percent {
+        100.. => "used up",
+        _ => "nearly used up",
+    };
+    let resets_at = nearly.resets_at.format("%Y-%m-%d %H:%M UTC");
+    Figure {
+        label: format!("AI budget {period}, {unit}"),
+        value: format!("{} %", nearly.percent),
+        note: format!("{state}; it begins anew on {resets_at}"),
+    }
 }
 
 fn facts(row: &Instance) -> Vec<Fact> {
