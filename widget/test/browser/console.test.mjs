@@ -108,9 +108,31 @@ test("a tool is added, mended, tried and removed by keyboard only", async () => 
   await page.context().close();
 });
 
+test("budgets are set by keyboard only", async () => {
+  const page = await open(DOOR.url);
+  await tabTo(page, page.getByRole("link", { name: "Budgets" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Budgets", level: 1 }).waitFor();
+  await fill(page, "Everything together: Tokens a day", "a lot");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing was saved.").waitFor();
+  await assertAccessible(page, "refused");
+  await fill(page, "Everything together: Tokens a day", "2,000,000");
+  await page.keyboard.press("Enter");
+  await page.getByText("Saved.").waitFor();
+  assert.equal(await page.getByLabel("Everything together: Tokens a day").inputValue(), "2000000");
+  await assertAccessible(page, "saved");
+  await fill(page, "Everything together: Tokens a day", "");
+  await page.keyboard.press("Delete");
+  await page.keyboard.press("Enter");
+  await page.getByText("Saved.").waitFor();
+  assert.deepEqual(page.seen, []);
+  await page.context().close();
+});
+
 for (const [look, options] of Object.entries(LOOKS)) {
   test(`the console is accessible: ${look}`, async () => {
-    for (const path of ["", "/tools", "/tools/new"]) {
+    for (const path of ["", "/tools", "/tools/new", "/budgets"]) {
       const page = await open(DOOR.url + path, options);
       await page.getByRole("heading", { level: 1 }).waitFor();
       await assertAccessible(page, `${path || "the overview"}: ${look}`);

@@ -84,7 +84,7 @@ pub(crate) fn add(routes: Routes) -> Routes {
             "/console/{slug}/sign-out",
             post(sign_in::console::leave),
         );
-    console::tools::add(routes)
+    console::budgets::add(console::tools::add(routes))
 }
 
 /// Whoever opens the bare address is most likely the operator.

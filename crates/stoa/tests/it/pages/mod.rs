@@ -1,5 +1,6 @@
 //! Pages for people, as a browser gets them.
 
+mod budgets;
 mod chat;
 mod sign_in;
 mod tools;

@@ -1,5 +1,6 @@
 //! Clients' consoles.
 
+pub(super) mod budgets;
 mod header_rows;
 pub(super) mod overview;
 mod refusal;
@@ -16,15 +17,17 @@ use super::parts::{NavigationLink, Shell};
 enum Section {
     Overview,
     Tools,
+    Budgets,
 }
 
 impl Section {
-    const ALL: [Self; 2] = [Self::Overview, Self::Tools];
+    const ALL: [Self; 3] = [Self::Overview, Self::Tools, Self::Budgets];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
             Self::Tools => "Tools",
+            Self::Budgets => "Budgets",
         }
     }
 
@@ -33,6 +36,7 @@ impl Section {
         match self {
             Self::Overview => "",
             Self::Tools => "/tools",
+            Self::Budgets => "/budgets",
         }
     }
 }
