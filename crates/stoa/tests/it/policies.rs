@@ -234,6 +234,7 @@ impl World {
             (path, "id") if path.starts_with("/api/client/v1/api-configurations/") => "model",
             (path, "id") if path.starts_with("/api/client/v1/tools/") => "tool",
             (path, "id") if path.starts_with("/console/{slug}/tools/") => "tool",
+            (path, "id") if path.starts_with("/console/{slug}/mcp-servers/") => "mcp server",
             (path, "id") if path.starts_with("/api/client/v1/mcp-servers/") => "mcp server",
             (path, "id") if path.starts_with("/v1/models/") => "model name",
             (path, parameter) => panic!("add what stands for {{{parameter}}} in {path} here"),

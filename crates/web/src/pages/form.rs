@@ -66,6 +66,16 @@ impl Fields {
         self.0.remove(name).is_some()
     }
 
+    /// What is left of fields that begin like this, by the rest of their names.
+    pub(super) fn beginning(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        let (found, rest) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(name, _)| name.starts_with(prefix));
+        self.0 = rest;
+        let short = |(name, value): (String, String)| (name[prefix.len()..].to_owned(), value);
+        found.into_iter().map(short).collect()
+    }
+
     /// Refuses a form with fields that nobody asked for.
     pub(super) fn end(self) -> Result<(), PageError> {
         if self.0.is_empty() {

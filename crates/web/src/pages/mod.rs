@@ -84,7 +84,12 @@ pub(crate) fn add(routes: Routes) -> Routes {
             "/console/{slug}/sign-out",
             post(sign_in::console::leave),
         );
-    console::budgets::add(console::tools::add(routes))
+    let features = [
+        console::budgets::add,
+        console::mcp_servers::add,
+        console::tools::add,
+    ];
+    features.into_iter().fold(routes, |routes, add| add(routes))
 }
 
 /// Whoever opens the bare address is most likely the operator.

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod chat;
+mod mcp_servers;
 mod sign_in;
 mod tools;
 

@@ -2,6 +2,7 @@
 
 pub(super) mod budgets;
 mod header_rows;
+pub(super) mod mcp_servers;
 pub(super) mod overview;
 mod refusal;
 mod removal;
@@ -63,6 +64,11 @@ fn shell(console: &ClientConsole, current: Section) -> Shell {
     }
 }
 
+/// What a button sends besides the form's token: nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// What was just done, as the address says after a form was taken.
 #[derive(Deserialize, Default)]
 struct Done {
@@ -75,6 +81,7 @@ impl Done {
     fn sentence(&self) -> Option<&'static str> {
         Some(match self.done.as_str() {
             "added" => "Added.",
+            "asked" => "Asked. What it said is below.",
             "saved" => "Saved. It counts everywhere within a second.",
             "removed" => "Removed.",
             _ => return None,

@@ -133,6 +133,6 @@ pub(super) fn json_object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-pub(super) fn pretty(value: &Value) -> String {
+pub(in super::super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use stoa_app::tools::{self, Shown, ToolError};
-use stoa_app::{App, PageRequest};
+use stoa_app::{App, PageRequest, mcp_servers};
 use stoa_domain::{ToolEffect, ToolId};
 
 use super::super::browser::{ClientConsole, ClientEditor, PageId};
@@ -20,6 +20,7 @@ use super::super::error::PageError;
 use super::super::form::{Fields, Form};
 use super::super::headers::{self, Nonce};
 use super::super::parts::Shell;
+use super::mcp_servers::ServerRow;
 use super::refusal::Refusal;
 use super::removal::{Removal, RemovalFields};
 use super::{Done, Section, shell};
@@ -29,6 +30,9 @@ use crate::http::problem::Problem;
 use crate::http::routes::{Policy, Routes};
 use form::{LABELS, ToolForm, json_object};
 use view::{ToolRow, TrialView, example};
+
+pub(super) use form::pretty;
+pub(super) use view::{effect_label, host};
 
 /// Adds the pages of tools.
 pub(in super::super) fn add(routes: Routes) -> Routes {
@@ -60,6 +64,8 @@ struct ListPage {
     may_change: bool,
     new_tool: String,
     tools: Vec<ToolRow>,
+    new_server: String,
+    servers: Vec<ServerRow>,
 }
 
 #[derive(Template)]
@@ -102,7 +108,9 @@ async fn list(
         after: None,
     };
     let found = tools::list(&app, console.admin.caller(), &most).await?;
+    let asked = mcp_servers::list(&app, console.admin.caller()).await?;
     let home = format!("{}/tools", console.home());
+    let servers = format!("{}/mcp-servers", console.home());
     let nonce = Nonce::new(app.random());
     let page = ListPage {
         assets: Assets,
@@ -112,6 +120,8 @@ async fn list(
         may_change: console.may_change(),
         new_tool: format!("{home}/new"),
         tools: found.data.iter().map(|it| ToolRow::of(it, &home)).collect(),
+        new_server: format!("{servers}/new"),
+        servers: asked.iter().map(|it| ServerRow::of(it, &servers)).collect(),
     };
     Ok(headers::console(StatusCode::OK, &nonce, &page)?)
 }

@@ -71,7 +71,7 @@ impl From<Trial> for TrialView {
     }
 }
 
-pub(super) const fn effect_label(effect: ToolEffect) -> &'static str {
+pub(in super::super) const fn effect_label(effect: ToolEffect) -> &'static str {
     match effect {
         ToolEffect::Read => "Reads",
         ToolEffect::Write => "Changes something",
@@ -96,7 +96,7 @@ pub(super) fn example(parameters: &Value) -> String {
 }
 
 /// The host of an address that may have placeholders behind it.
-fn host(address: &str) -> String {
+pub(in super::super) fn host(address: &str) -> String {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     rest.split(['/', '?', '#'])
         .next()
