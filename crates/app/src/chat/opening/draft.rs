@@ -1,5 +1,6 @@
 //! A request to one model: as many passages and as much of the conversation as it has room for.
 
+use stoa_ai::tokens::Vocabulary;
 use stoa_ai::{ChatRequest, Message, Tool};
 
 use super::{Opener, results};
@@ -42,8 +43,45 @@ impl Draft {
 }
 
 impl Opener<'_> {
+    /// A request of at most this size. Where something would be left out by an estimate, it is counted
+    /// by the model's own vocabulary, if that is known.
     pub(super) fn draft(
         &self,
+        model: &Model,
+        found: &[Source],
+        is_small_talk: bool,
+        size: Size,
+    ) -> Draft {
+        let estimated = self.draft_by(None, model, found, is_small_talk, size);
+        let is_whole =
+            estimated.passages == found.len() && estimated.kept == self.inquiry.earlier.len();
+        if is_whole {
+            return estimated;
+        }
+        match self.vocabulary(model) {
+            None => estimated,
+            counted => self.draft_by(counted, model, found, is_small_talk, size),
+        }
+    }
+
+    /// The model's vocabulary, where it is known and read. The first who could use one has it read
+    /// beside its answer, which goes by the estimate.
+    fn vocabulary(&self, model: &Model) -> Option<Vocabulary> {
+        let vocabulary = Vocabulary::of(model.endpoint.provider, &model.model)?;
+        if vocabulary.is_loaded() {
+            return Some(vocabulary);
+        }
+        self.app.tasks().spawn_blocking(move || {
+            if let Err(error) = vocabulary.load() {
+                tracing::error!(%error, "texts are estimated and not counted");
+            }
+        });
+        None
+    }
+
+    fn draft_by(
+        &self,
+        vocabulary: Option<Vocabulary>,
         model: &Model,
         found: &[Source],
         is_small_talk: bool,
@@ -55,6 +93,7 @@ impl Opener<'_> {
             provider: model.endpoint.provider,
             model: &model.model,
             most_output,
+            vocabulary,
         };
         let brief = Brief {
             instructions: &self.contents.instructions,

@@ -1,7 +1,7 @@
 //! How much of a prompt may be passages and how much conversation: what the model's window leaves
 //! beside its instructions, the question and the answer that it is to write.
 
-use stoa_ai::tokens::estimate_tokens;
+use stoa_ai::tokens::{Vocabulary, estimate_tokens};
 use stoa_domain::Provider;
 
 /// The most passages that an answer is given, in tokens: more is paid for and seldom read.
@@ -28,6 +28,8 @@ pub struct Reader<'a> {
     pub model: &'a str,
     /// The most tokens of its answer, where that is set.
     pub most_output: Option<u32>,
+    /// By what texts are counted; without one they are estimated.
+    pub vocabulary: Option<Vocabulary>,
 }
 
 /// Tokens for each variable part of a prompt.
@@ -66,8 +68,9 @@ impl Reader<'_> {
     /// How many tokens a text is for this model; rather too many than too few.
     #[must_use]
     pub fn tokens(&self, text: &str) -> usize {
-        let tokens = estimate_tokens(self.provider, self.model, text).upper();
-        usize::try_from(tokens).unwrap_or(usize::MAX)
+        let counted = self.vocabulary.and_then(|it| it.count(text));
+        let estimated = || estimate_tokens(self.provider, self.model, text).upper();
+        usize::try_from(counted.unwrap_or_else(estimated)).unwrap_or(usize::MAX)
     }
 
     /// How many tokens the model reads and writes in all.
@@ -127,6 +130,7 @@ mod tests {
             provider,
             model,
             most_output,
+            vocabulary: None,
         }
     }
 

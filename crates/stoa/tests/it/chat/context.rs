@@ -218,6 +218,28 @@ async fn a_long_conversation_is_cut_in_whole_turns_and_its_beginning_is_summed_u
     assert_eq!(sum("messages"), i64::try_from(answers).unwrap(), "{usage}");
 }
 
+/// An estimate takes these words for three times as many tokens as they are for `gpt-4o`.
+#[tokio::test]
+async fn a_known_vocabulary_leaves_out_nothing_that_fits() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::create(&server, "Acme").await;
+    let mut model = model_at(&fake.base_url(), "gpt-4o");
+    model["provider"] = json!("openai");
+    instance.add_model(&server, model).await;
+    let filler = "Η επιστροφή είναι δυνατή εντός εξήντα ημερών από την παράδοση. ".repeat(20);
+    // The vocabulary is read beside the first conversation that could use it.
+    let whole = eventually("a conversation of which nothing is left out", || async {
+        let session = instance.session(&server).await;
+        for number in 1..=8 {
+            ask(&server, &session, &format!("Ερώτηση {number}: {filler};")).await;
+        }
+        let prompt = last_prompt(&fake);
+        prompt[1].1.contains("Ερώτηση 1:").then_some(prompt)
+    })
+    .await;
+    assert_eq!(whole.len(), 1 + 7 * 2 + 1, "all turns and the question");
+}
+
 #[tokio::test]
 async fn a_prompt_that_is_too_long_is_tried_once_more_with_less() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());

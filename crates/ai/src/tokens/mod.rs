@@ -1,10 +1,14 @@
 //! How many tokens a text is.
 //!
-//! Asking the provider costs a round trip, and shipping every vocabulary costs more than knowing
-//! exactly is worth: it decides only how many passages and earlier messages fit. So texts are
-//! estimated by their script, on the safe side.
+//! Asking the provider costs a round trip, and most providers publish no vocabulary. So texts are
+//! estimated by their script, on the safe side; where a [`Vocabulary`] is known and the estimate
+//! would cost something, they are counted.
+
+mod vocabulary;
 
 use stoa_domain::Provider;
+
+pub use vocabulary::{Vocabulary, VocabularyError};
 
 /// How many tokens a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,14 +134,14 @@ fn weight(character: char, after_space: bool) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// Texts with their lengths in the vocabularies of GPT-4 (`cl100k_base`) and GPT-4o
     /// (`o200k_base`), as OpenAI's own encoder counts them.
-    const KNOWN: &[(&str, u64, u64)] = &[
+    pub(super) const KNOWN: &[(&str, u64, u64)] = &[
         ("hello world", 2, 2),
         ("antidisestablishmentarianism", 6, 6),
         ("2 + 2 = 4", 7, 7),
