@@ -96,6 +96,11 @@ test("a tool is added, mended, tried and removed by keyboard only", async () => 
   assert.equal(await page.evaluate(() => document.activeElement?.id), "outcome");
   await assertAccessible(page, "tried");
 
+  const tool = page.url().replace(/\/try.*$/, "");
+  await page.goto(`${DOOR.url}/tools`);
+  await page.getByRole("link", { name: "is_alive" }).waitFor();
+  await assertAccessible(page, "a list with a tool");
+  await page.goto(tool);
   await tabTo(page, page.getByRole("link", { name: "Remove this tool" }));
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Remove is_alive?" }).waitFor();
@@ -132,7 +137,7 @@ test("budgets are set by keyboard only", async () => {
 
 for (const [look, options] of Object.entries(LOOKS)) {
   test(`the console is accessible: ${look}`, async () => {
-    for (const path of ["", "/tools", "/tools/new", "/budgets"]) {
+    for (const path of ["", "/tools", "/tools/new", "/mcp-servers/new", "/budgets"]) {
       const page = await open(DOOR.url + path, options);
       await page.getByRole("heading", { level: 1 }).waitFor();
       await assertAccessible(page, `${path || "the overview"}: ${look}`);
