@@ -51,6 +51,7 @@ mod tests {
             provider,
             model,
             most_output: None,
+            vocabulary: None,
         };
         let small = reader(Provider::Ollama, "llama3.2");
         let question = Message::Said(Turn {
