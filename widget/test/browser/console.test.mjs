@@ -12,7 +12,7 @@ const LOOKS = {
   dark: { colorScheme: "dark" },
   "forced colours": { forcedColors: "active" },
   "320 px": { viewport: { width: 320, height: 640 } },
-  "320 px, dark, without a script": { viewport: { width: 320, height: 640 }, colorScheme: "dark", javaScriptEnabled: false },
+  "320 px, dark": { viewport: { width: 320, height: 640 }, colorScheme: "dark" },
 };
 let browser;
 let cookies;
@@ -132,6 +132,19 @@ test("budgets are set by keyboard only", async () => {
   await page.keyboard.press("Enter");
   await page.getByText("Saved.").waitFor();
   assert.deepEqual(page.seen, []);
+  await page.context().close();
+});
+
+test("a budget is set without a script", async () => {
+  const page = await open(`${DOOR.url}/budgets`, { javaScriptEnabled: false });
+  const message = page.getByLabel("What visitors read when a budget is used up");
+  const before = await message.inputValue();
+  for (const sentence of ["Enough for today.", before]) {
+    await message.fill(sentence);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Saved.").waitFor();
+    assert.equal(await message.inputValue(), sentence);
+  }
   await page.context().close();
 });
 
