@@ -20,9 +20,12 @@ let cookies;
 before(async () => {
   browser = await launch();
   const page = await open(DOOR.url);
+  // On a busy machine the first keys may come before the field has the focus that it asks for.
+  await page.locator("input[type=email]").focus();
   await page.keyboard.type(DOOR.email);
   await page.keyboard.press("Tab");
   await page.keyboard.type(DOOR.password);
+  assert.equal(await page.locator("input[type=password]").inputValue(), DOOR.password);
   await page.keyboard.press("Enter");
   await page.getByRole("link", { name: "Tools" }).waitFor();
   cookies = await page.context().cookies();
