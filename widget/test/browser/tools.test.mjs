@@ -267,7 +267,8 @@ test("a budget that is used up answers with its sentence, and nothing has gone w
 function listen() {
   return page.evaluate(() => {
     window.said = [];
-    const seen = (changes) => changes.forEach((change) => window.said.push(change.target.textContent));
+    // What was added, not what is there now: two sentences may come at once.
+    const seen = (changes) => changes.forEach((change) => window.said.push(change.addedNodes[0]?.textContent));
     new MutationObserver(seen).observe(document.querySelector("[role=status]"), { childList: true });
   });
 }
