@@ -98,12 +98,17 @@ test("a write asks first, by keyboard: what, with what, where; yes does it", asy
 
 test("no means no, also after a reload", async () => {
   page = await openChat(browser, mock.chatUrl);
-  await ask(page, "#write_first");
   await listen();
+  await ask(page, "#write_first");
   await page.getByRole("button", { name: "Don’t" }).click();
   await card().waitFor({ state: "detached" });
   await answered(page);
-  assert.deepEqual(await said(), ["Not done: cancel_order", "Acme Outdoor answered: That is all."]);
+  assert.deepEqual(await said(), [
+    "Answering…",
+    "Waiting for your yes: cancel_order",
+    "Not done: cancel_order",
+    "Acme Outdoor answered: That is all.",
+  ]);
   assert.deepEqual(approvals(), [{ approved: false }]);
   assert.deepEqual(await lines(), ["Not done: cancel_order"]);
   await page.reload();
