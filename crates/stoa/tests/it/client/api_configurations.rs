@@ -178,9 +178,9 @@ async fn a_test_says_what_the_provider_said_and_a_good_one_makes_the_instance_ac
         );
         expect(call(Method::DELETE, &path), StatusCode::NO_CONTENT).await;
     }
-    // Groq answers and does not embed.
+    // xAI answers and does not embed.
     let unspoken = json!({
-        "name": "n", "provider": "groq", "model": "fake", "api_key": KEY,
+        "name": "n", "provider": "xai", "model": "fake", "api_key": KEY,
         "base_url": fake.base_url(), "embedding_model": "m",
     });
     let path = add(unspoken).await;
