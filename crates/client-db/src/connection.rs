@@ -100,6 +100,18 @@ impl ClientConnection {
         self.schema_version
     }
 
+    /// Refuses what needs a schema version that the database did not have then.
+    pub(crate) fn require_schema(&self, since: i32) -> Result<(), ClientDbError> {
+        match self.schema_version >= since {
+            true => Ok(()),
+            false => Err(ClientDbError::SchemaTooOld {
+                version: self.schema_version,
+                retry_in: Duration::from_secs(60),
+                last: "migration_pending",
+            }),
+        }
+    }
+
     /// Whether the connection is encrypted.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {

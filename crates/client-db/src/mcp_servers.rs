@@ -4,8 +4,6 @@
 //! What a server offers and what a person allows of it are two columns, so that neither writes over
 //! the other: a tool is used where both agree.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use postgres_types::Type;
 use serde::{Deserialize, Serialize};
@@ -173,14 +171,7 @@ pub async fn insert(
     most: i64,
     now: DateTime<Utc>,
 ) -> Result<bool, ClientDbError> {
-    let version = connection.schema_version();
-    if version < SERVERS_SINCE {
-        return Err(ClientDbError::SchemaTooOld {
-            version,
-            retry_in: Duration::from_secs(60),
-            last: "migration_pending",
-        });
-    }
+    connection.require_schema(SERVERS_SINCE)?;
     let changed = connection
         .execute(
             "INSERT INTO stoa.mcp_servers (id, name, enabled, sealed, created_at, updated_at)

@@ -1,8 +1,6 @@
 //! The tools that a client has described for its bot: HTTP calls. Addresses and headers are stored
 //! sealed and pass through here as bytes.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use postgres_types::Type;
 use serde_json::Value;
@@ -127,14 +125,7 @@ pub async fn insert(
     most: i64,
     now: DateTime<Utc>,
 ) -> Result<bool, ClientDbError> {
-    let version = connection.schema_version();
-    if version < TOOLS_SINCE {
-        return Err(ClientDbError::SchemaTooOld {
-            version,
-            retry_in: Duration::from_secs(60),
-            last: "migration_pending",
-        });
-    }
+    connection.require_schema(TOOLS_SINCE)?;
     let changed = connection
         .execute(
             "INSERT INTO stoa.tools

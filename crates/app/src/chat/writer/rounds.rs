@@ -1,6 +1,7 @@
 //! The rounds of an answer: a model speaks and asks for tools, is told what they gave, and speaks
 //! on. Most answers have one.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use stoa_ai::{AnswerEvent, Ending, Message, ToolCall, ToolChoice};
@@ -22,8 +23,9 @@ const MOST_ROUNDS: usize = 6;
 pub(super) struct Rounds<'a> {
     writer: &'a Writer,
     attendance: Attendance<'a>,
-    /// What the next model is asked: it grows by what was called and what came of it.
-    inquiry: Inquiry,
+    /// What the next model is asked: it grows by what was called and what came of it, and is copied
+    /// only then.
+    inquiry: Cow<'a, Inquiry>,
     origin: Origin,
     calls: Calls<'a>,
     called: usize,
@@ -43,7 +45,7 @@ impl<'a> Rounds<'a> {
     pub(super) fn new(writer: &'a Writer, origin: Origin) -> Self {
         Self {
             attendance: Attendance::new(writer, &origin.sources),
-            inquiry: writer.inquiry.clone(),
+            inquiry: Cow::Borrowed(&writer.inquiry),
             calls: Calls::new(writer),
             called: 0,
             took: Took::default(),
@@ -79,11 +81,10 @@ impl<'a> Rounds<'a> {
                 calls: said.calls,
             };
             let returned = returned.into_iter().map(Message::Returned);
-            self.inquiry
-                .latest
-                .extend([called].into_iter().chain(returned));
+            let inquiry = self.inquiry.to_mut();
+            inquiry.latest.extend([called].into_iter().chain(returned));
             if self.called == MOST_ROUNDS {
-                self.inquiry.offer.choice = ToolChoice::None;
+                inquiry.offer.choice = ToolChoice::None;
             }
             stream = self.go_on().await?;
         }
