@@ -191,7 +191,7 @@ fn pieces(
         first.range.start = whole.start;
         first.header = None;
     }
-    pieces
+    without_contained(pieces)
 }
 
 /// Cuts one window by its structure.
@@ -207,6 +207,22 @@ fn cut(markdown: &str, window: &Range<usize>, settings: &SplitSettings) -> Vec<R
         .map(|(at, text)| window.start + at..window.start + at + text.len())
         .filter(|range| !range.is_empty())
         .collect()
+}
+
+/// Leaves out the pieces that lie within their neighbours: a short one may be all of the overlap
+/// that the next one repeats.
+fn without_contained(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut kept: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        kept.pop_if(|last| piece.range.start <= last.range.start);
+        if kept
+            .last()
+            .is_none_or(|last| piece.range.end > last.range.end)
+        {
+            kept.push(piece);
+        }
+    }
+    kept
 }
 
 /// Stretches of at most [`WINDOW`] bytes, cut before a block where one begins in the latter half,

@@ -97,3 +97,33 @@ proptest! {
         prop_assert_eq!(covered, markdown.len());
     }
 }
+
+#[test]
+fn no_piece_lies_within_the_next() {
+    // The splitter alone gives `a` and, with its overlap, `a\n]`.
+    let markdown = "|  |  |\n|---|---|\n,\n\na\n]".to_owned() + &"b".repeat(230);
+    let settings = SplitSettings {
+        target_tokens: 58,
+        min_tokens: 58,
+        overlap_tokens: 34,
+    };
+    let pieces = pieces_of(&markdown, &settings);
+    let texts: Vec<String> = pieces.iter().map(|piece| piece.text(&markdown)).collect();
+    assert_eq!(texts[..2], ["|  |  |\n|---|---|\n,", "a\n]"]);
+    assert_eq!(texts[2], markdown[23..]);
+}
+
+#[test]
+fn no_piece_lies_within_the_next_but_for_blanks() {
+    // The splitter alone gives `    a…\n\ta` and, without the blanks, `a…\n\ta\r\n    b…`.
+    let markdown = "    aaaaaaaaaaaaa\n\ta\r\n    bbbbbbbbbbbbbbbbbbbbbbbbbbbbb\n\ta\r\n";
+    let settings = SplitSettings {
+        target_tokens: 12,
+        min_tokens: 0,
+        overlap_tokens: 4,
+    };
+    let ranges = pieces_of(markdown, &settings)
+        .into_iter()
+        .map(|piece| piece.range);
+    assert_eq!(ranges.collect::<Vec<_>>(), [4..55, 57..58]);
+}
