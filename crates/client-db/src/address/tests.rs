@@ -387,6 +387,11 @@ proptest! {
         port in 1_u16..,
         host in "[a-z][a-z0-9-]{0,9}(\\.[a-z][a-z0-9-]{0,9}){0,2}",
     ) {
+        let left_in = placeholder::is_placeholder_name(&user)
+            || placeholder::is_placeholder_name(&database)
+            || placeholder::is_placeholder_password(&password)
+            || placeholder::is_placeholder_host(&host);
+        prop_assume!(!left_in);
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let url = format!(
             "postgres://{}:{}@{host}:{port}/{}",
