@@ -220,15 +220,21 @@ async fn a_call_is_sent_again_only_where_the_first_was_not_looked_at() {
     }
 }
 
+/// Until the server has heard of a call.
+async fn is_called(server: &super::server::Hostile) {
+    while !server.said().iter().any(|it| it.method() == "tools/call") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_is_given_up_is_cancelled_and_its_session_ended() {
     let hang = |said: &super::server::Said| {
         (said.method() == "tools/call").then(|| Reply::Hanging(EVENTS.as_bytes().to_vec()))
     };
-    let soon = || tokio::time::sleep(Duration::from_millis(200));
     let server = with_sessions(hang).await;
     let known = at(&server.url, Some("2025-11-25"));
-    let outcome = call_given_up(&known, json!({}), soon()).await;
+    let outcome = call_given_up(&known, json!({}), is_called(&server)).await;
     assert_eq!(outcome.error, Some("cancelled"));
     let said = server.said();
     let [.., called, cancelled, ended] = said.as_slice() else {
@@ -242,7 +248,9 @@ async fn a_call_that_is_given_up_is_cancelled_and_its_session_ended() {
     let server = stateless(hang).await;
     let known = at(&server.url, Some("2026-07-28"));
     assert_eq!(
-        call_given_up(&known, json!({}), soon()).await.error,
+        call_given_up(&known, json!({}), is_called(&server))
+            .await
+            .error,
         Some("cancelled")
     );
     assert_eq!(methods(&server.said()), ["tools/call"]);
