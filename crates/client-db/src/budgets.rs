@@ -24,15 +24,16 @@ pub async fn get(connection: &ClientConnection) -> Result<Option<Budgets>, Clien
     one(&rows, |row| json(row, "budgets"))
 }
 
-/// Replaces the budgets. False where the schema is one behind and has no place for them.
+/// Replaces the budgets.
+///
+/// # Errors
+/// `SchemaTooOld` in a database that is not up to date yet.
 pub async fn put(
     connection: &ClientConnection,
     budgets: &Budgets,
     now: DateTime<Utc>,
-) -> Result<bool, ClientDbError> {
-    if connection.schema_version() < SINCE {
-        return Ok(false);
-    }
+) -> Result<(), ClientDbError> {
+    connection.require_schema(SINCE)?;
     let budgets =
         serde_json::to_value(budgets).map_err(|_| ClientDbError::Unreadable { what: "budgets" })?;
     connection
@@ -43,5 +44,5 @@ pub async fn put(
             &[(&budgets, Type::JSONB), (&now, Type::TIMESTAMPTZ)],
         )
         .await?;
-    Ok(true)
+    Ok(())
 }

@@ -1,20 +1,20 @@
-//! A database that has the schema before this one has no tools, and nothing breaks over it. In the
+//! A database that has the schema before this one has no tools and no budgets, and nothing breaks over it. In the
 //! crate, since only here can a connection be told that it has found the older one.
 
 use std::sync::Arc;
 
 use serde_json::json;
-use stoa_domain::{Clock, InstanceId, Random};
+use stoa_domain::{Budgets, Clock, InstanceId, Random};
 use stoa_outbound::{AddressPolicy, Outbound};
 use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::holdings::holds_anything;
 use crate::provision::ManagedCluster;
-use crate::{ClientDatabases, PoolSettings, Target};
+use crate::{ClientDatabases, PoolSettings, Target, budgets};
 
 #[tokio::test]
-async fn a_database_that_is_not_up_to_date_has_no_tools() {
+async fn a_database_that_is_not_up_to_date_has_no_tools_and_no_budgets() {
     let url = std::env::var("STOA_TEST_DATABASE_URL")
         .expect("these tests need a PostgreSQL: run them by `scripts/with-postgres`");
     let (clock, random) = (Clock::system(), Random::system());
@@ -52,6 +52,13 @@ async fn a_database_that_is_not_up_to_date_has_no_tools() {
     assert!(
         matches!(added, Err(ClientDbError::SchemaTooOld { version: 2, .. })),
         "{added:?}"
+    );
+    let limits = Budgets::default();
+    assert_eq!(budgets::get(&connection).await.unwrap(), None);
+    let put = budgets::put(&connection, &limits, clock.now()).await;
+    assert!(
+        matches!(put, Err(ClientDbError::SchemaTooOld { version: 2, .. })),
+        "{put:?}"
     );
     assert!(!holds_anything(&connection).await.unwrap());
 }

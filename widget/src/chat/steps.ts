@@ -20,7 +20,7 @@ const PROGRESS: Record<StepState, number> = {
 
 export class Steps {
   #all: Step[] = [];
-  /** By the question's id, or the step's: the stream does not say that a yes was given already. */
+  /** By the question's id, or the step's: the stream tells a yes only when the call is made. */
   readonly #decisions = new Map<string, Decision>();
 
   get all(): readonly Step[] {
@@ -87,6 +87,8 @@ export class Steps {
 function change(step: Step, part: Record<string, unknown>): boolean {
   switch (part["type"]) {
     case "tool-input-available":
+      // It comes again when the visitor's yes is known and the call is made.
+      if (bag(bag(part["providerMetadata"])["stoa"])["approved"] === true) return advance(step, "approved");
       if (step.input) return false;
       step.input = bag(part["input"]);
       return true;

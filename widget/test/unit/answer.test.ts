@@ -78,7 +78,8 @@ test("a step goes forward only, and an event that comes again changes nothing", 
     part("t0.1", { type: "tool-input-start", ...CALL }),
     part("t0.2", { type: "tool-input-available", ...CALL, input: { number: "A-1" } }),
     part("t0.3", ask),
-    part("t0.4", { type: "tool-output-available", toolCallId: "c1", output: { state: "sent" } }),
+    part("t0.4", { type: "tool-input-available", ...CALL, input: { number: "A-1" }, providerMetadata: { stoa: { approved: true } } }),
+    part("t0.5", { type: "tool-output-available", toolCallId: "c1", output: { state: "sent" } }),
   ];
   for (const round of [0, 1]) {
     for (const event of events) {
@@ -87,8 +88,8 @@ test("a step goes forward only, and an event that comes again changes nothing", 
       else assert.equal(round, 1, "the second time is news to nobody");
     }
   }
-  assert.deepEqual(seen, ["running", "running", "asking", "done"]);
-  assert.equal(answer.lastEventId, "t0.4");
+  assert.deepEqual(seen, ["running", "running", "asking", "approved", "done"]);
+  assert.equal(answer.lastEventId, "t0.5");
   assert.deepEqual(answer.steps.all, [
     {
       id: "c1",

@@ -44,9 +44,6 @@ pub enum BudgetsError {
     /// A field is wrong.
     #[error("the budgets are not right")]
     Invalid(Vec<Violation>),
-    /// The client's database is still being brought up to date.
-    #[error("the client's database is being brought up to date")]
-    Updating,
     /// The client's database failed.
     #[error("the client's database failed")]
     Database(#[from] DatabaseError),
@@ -244,7 +241,7 @@ pub async fn get(app: &App, caller: &ClientCaller) -> Result<Shown, BudgetsError
 /// Replaces the budgets, for every call from now on.
 ///
 /// # Errors
-/// When a field is wrong, the client's database has no place for them yet, or a database fails.
+/// When a field is wrong, or a database fails or has no place for them yet.
 pub async fn put(
     app: &App,
     caller: &ClientCaller,
@@ -253,9 +250,7 @@ pub async fn put(
     let (_, currency) = price_table();
     budgets.validate(&currency).map_err(BudgetsError::Invalid)?;
     let connection = app.checkout(caller.registered()).await?;
-    if !stored::put(&connection, &budgets, app.clock().now()).await? {
-        return Err(BudgetsError::Updating);
-    }
+    stored::put(&connection, &budgets, app.clock().now()).await?;
     drop(connection);
     app.tell_contents_changed(caller.instance()).await;
     get(app, caller).await

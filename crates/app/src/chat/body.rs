@@ -74,6 +74,14 @@ impl Body {
         self.place(step);
     }
 
+    /// Says of every call without an outcome what is known of it, since the answer ends here.
+    pub fn end_calls(&mut self) {
+        for (call, text) in step::unfinished(&self.steps) {
+            let text = text.to_owned();
+            self.push_step(Step::Failed { call, text });
+        }
+    }
+
     fn place(&mut self, step: Step) {
         self.steps.push(Placed {
             at: self.text.len(),
@@ -231,6 +239,27 @@ mod tests {
         assert_eq!(ids(&body, ""), ["t0.1", "t3.1", "t3.2", "t3.3"]);
         assert_eq!(ids(&body, "t999.999"), [""; 0]);
         assert_eq!(Body::stored("x", &json!({"a": 1})).steps(), []);
+    }
+
+    #[test]
+    fn what_was_under_way_when_an_answer_ended_is_said_to_have_ended() {
+        let mut body = Body::default();
+        body.push_step(start(1));
+        body.push_step(start(2));
+        body.push_step(Step::Denied {
+            call: CallNumber(2),
+        });
+        let seen = ids(&body, "");
+        body.end_calls();
+        let rest = told(&body, seen.last().unwrap());
+        assert_eq!(rest.len(), 1);
+        assert!(
+            matches!(&rest[0], (id, Event::Step(Step::Failed { call: CallNumber(1), .. })) if id == "t0.5"),
+            "{rest:?}"
+        );
+        let once = body.clone();
+        body.end_calls();
+        assert_eq!(body, once);
     }
 
     /// What a writer does: some text, or a step.

@@ -117,6 +117,11 @@ impl LiveAnswer {
         self.change(|written| written.body.push_step(step));
     }
 
+    /// Says of calls without an outcome what is known of them, since the answer ends here.
+    pub fn end_calls(&self) {
+        self.change(|written| written.body.end_calls());
+    }
+
     /// Replaces what was written by more, of which it is the beginning.
     pub fn extend_to(&self, longer: &Body) {
         self.change(|written| written.body.extend_to(longer));

@@ -7,6 +7,7 @@
 mod again;
 mod approvals;
 pub mod body;
+pub(crate) mod calling;
 mod citations;
 mod error;
 pub mod event;
@@ -23,6 +24,7 @@ mod small_talk;
 pub mod step;
 mod summary;
 pub mod sweep;
+pub(crate) mod took;
 pub(crate) mod turns;
 mod writer;
 
@@ -36,7 +38,7 @@ use stoa_domain::{InstanceId, InstanceStatus, MessageId, MessageState, SessionId
 
 pub use again::regenerate;
 pub use approvals::decide;
-pub(crate) use citations::noted;
+pub(crate) use citations::{cites_any, noted};
 pub use error::ChatError;
 pub(crate) use no_answer::is_no_answer;
 pub use replay::used_sources;

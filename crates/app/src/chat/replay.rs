@@ -29,7 +29,8 @@ pub const STALE_AFTER: Duration = Duration::from_secs(20);
 pub fn finished(message: &Message) -> Arc<LiveAnswer> {
     let live = LiveAnswer::new(message.id, message.session_id);
     live.open(preamble(message));
-    let body = Body::stored(&message.content, &message.steps);
+    let mut body = Body::stored(&message.content, &message.steps);
+    body.end_calls();
     live.extend_to(&body);
     live.close(tail(message, &body));
     live
@@ -212,7 +213,10 @@ async fn read_row(
     };
     sources.apply(&mut message);
     let is_final = message.state == MessageState::Complete;
-    let body = Body::stored(&message.content, &message.steps);
+    let mut body = Body::stored(&message.content, &message.steps);
+    if is_final {
+        body.end_calls();
+    }
     // The sources are stored before the first word or step, so the preamble is known from there.
     if is_final || !body.is_empty() {
         live.open_once(preamble(&message));

@@ -84,6 +84,15 @@ pub enum Step {
         /// Where it would go.
         host: String,
     },
+    /// The visitor said yes, and it is being made. Stored before it is.
+    Approved {
+        /// Which call.
+        call: CallNumber,
+        /// The tool's name.
+        tool: String,
+        /// The arguments that go out.
+        input: Map<String, Value>,
+    },
     /// The visitor said no.
     Denied {
         /// Which call.
@@ -138,6 +147,8 @@ pub struct Call {
 pub enum CallState {
     /// The visitor is asked.
     Asking,
+    /// The visitor said yes, and it is being made.
+    Approved,
     /// It is being made.
     Running,
     /// It gave this.
@@ -146,21 +157,52 @@ pub enum CallState {
     Failed(String),
     /// The visitor did not want it.
     Denied,
-    /// Nobody knows: the answer ended before it did.
-    Abandoned,
+    /// The answer ended before it did: what is known of it.
+    Abandoned(&'static str),
+}
+
+/// Of a call for whose yes the answer waited when it ended.
+const NOT_MADE: &str = "The answer ended before anybody confirmed this. It was not done.";
+/// Of a call that was under way when the answer ended.
+const NOT_KNOWN: &str = "The answer ended before this did. Whether it was done is not known.";
+
+impl CallState {
+    /// What is known of a call that is open when its answer ends.
+    const fn at_the_end(&self) -> Option<&'static str> {
+        match self {
+            Self::Asking => Some(NOT_MADE),
+            Self::Approved | Self::Running => Some(NOT_KNOWN),
+            Self::Done(_) | Self::Failed(_) | Self::Denied | Self::Abandoned(_) => None,
+        }
+    }
 }
 
 /// The calls of a stored answer. Those without an outcome go on while it is written.
 #[must_use]
 pub fn calls(steps: &Value, answer: MessageState) -> Vec<Call> {
-    let mut calls: Vec<Call> = Vec::new();
-    for placed in stored(steps) {
-        note(&mut calls, placed);
-    }
+    let mut calls = calls_of(&stored(steps));
     if answer == MessageState::Complete {
-        let open = |it: &&mut Call| matches!(it.state, CallState::Asking | CallState::Running);
-        let open = calls.iter_mut().filter(open);
-        open.for_each(|it| it.state = CallState::Abandoned);
+        for call in &mut calls {
+            if let Some(known) = call.state.at_the_end() {
+                call.state = CallState::Abandoned(known);
+            }
+        }
+    }
+    calls
+}
+
+/// The calls that have no outcome where the answer ends here, and what is known of each.
+pub(super) fn unfinished(steps: &[Placed]) -> Vec<(CallNumber, &'static str)> {
+    let calls = calls_of(steps).into_iter();
+    calls
+        .filter_map(|call| Some((call.number, call.state.at_the_end()?)))
+        .collect()
+}
+
+fn calls_of(steps: &[Placed]) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for placed in steps {
+        note(&mut calls, placed.clone());
     }
     calls
 }
@@ -171,6 +213,7 @@ fn note(calls: &mut Vec<Call>, placed: Placed) {
         Step::CallStart { call, .. }
         | Step::CallInput { call, .. }
         | Step::Asked { call, .. }
+        | Step::Approved { call, .. }
         | Step::Denied { call }
         | Step::Output { call, .. }
         | Step::Failed { call, .. } => *call,
@@ -195,6 +238,7 @@ fn note(calls: &mut Vec<Call>, placed: Placed) {
             call.approval = Some((approval, host));
             call.state = CallState::Asking;
         }
+        Step::Approved { .. } => call.state = CallState::Approved,
         Step::Denied { .. } => call.state = CallState::Denied,
         Step::Output { output, .. } => call.state = CallState::Done(output),
         Step::Failed { text, .. } => call.state = CallState::Failed(text),
@@ -231,8 +275,19 @@ mod tests {
         assert_eq!(open[1].state, CallState::Asking);
         assert_eq!(open[1].approval.as_ref().unwrap().1, "shop.example");
         let ended = MessageState::Complete;
-        assert_eq!(calls(&log, ended)[1].state, CallState::Abandoned);
+        assert_eq!(calls(&log, ended)[1].state, CallState::Abandoned(NOT_MADE));
         assert_eq!(serde_json::to_value(stored(&log)).unwrap(), log);
         assert_eq!(calls(&json!([{"type": "nonsense"}]), ended), []);
+
+        let mut approved = log;
+        approved.as_array_mut().unwrap().push(json!(
+            {"at": 3, "type": "approved", "call": 2, "tool": "refund", "input": {}}
+        ));
+        let open = calls(&approved, MessageState::Streaming);
+        assert_eq!(open[1].state, CallState::Approved);
+        let known = CallState::Abandoned(NOT_KNOWN);
+        assert_eq!(calls(&approved, ended)[1].state, known);
+        let unfinished = unfinished(&stored(&approved));
+        assert_eq!(unfinished, [(CallNumber(2), NOT_KNOWN)]);
     }
 }

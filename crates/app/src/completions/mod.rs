@@ -2,9 +2,11 @@
 //!
 //! Nothing of a request is stored. The model `stoa` is the instance's bot with its documents and
 //! instructions, opened as a visitor's answer is ([`crate::chat::opening`]); any other name is one of
-//! the configured models and is passed through. Each call is counted once, under an id of its own.
+//! the configured models and is passed through. A program that brings no tools of its own is answered
+//! with the instance's, those that only read. Each call is counted once, under an id of its own.
 
 mod error;
+mod own_tools;
 mod passing;
 mod running;
 mod stop;
@@ -22,7 +24,7 @@ use stoa_platform_db::usage_events::UsageKind;
 
 pub use crate::chat::opening::Stop;
 pub use error::CompletionError;
-pub use running::{End, Piece, Running, Tokens};
+pub use running::{Drawn, End, Piece, Running, Tokens};
 pub use vectors::{Vectors, embed};
 
 use crate::App;
@@ -35,6 +37,7 @@ use crate::chat::opening::{
 use crate::chat::turns;
 pub use crate::chat::turns::said;
 use crate::contents::{Contents, Model};
+use own_tools::OwnTools;
 use passing::Calls;
 use running::Call;
 
@@ -57,7 +60,8 @@ pub struct CompletionRequest {
     pub max_output_tokens: Option<u32>,
     /// The answer ends before any of these.
     pub stop: Vec<String>,
-    /// The caller's own tools: the model's calls are passed on, and the caller runs them.
+    /// The caller's own tools: the model's calls are passed on, and the caller runs them. Where there
+    /// are none, the bot may call the instance's.
     pub offer: Offer,
     /// What the answer is to be, where that is not words for people.
     pub format: Option<AnswerFormat>,
@@ -128,15 +132,13 @@ pub async fn begin(
         spender: &spender,
         request: &request,
     };
-    let opening = async {
-        match &target {
-            Target::Bot(models) => asking.bot(models).await,
-            Target::Plain(models) => asking.models(models).await,
-        }
-    };
-    let Opened { stream, origin } = tokio::select! {
-        opened = opening => opened?,
+    let (Opened { stream, origin }, own_tools) = tokio::select! {
+        opened = asking.open(&target) => opened?,
         () = app.shutdown().cancelled() => return Err(CompletionError::Restarting),
+    };
+    let calls = match own_tools {
+        Some(_) => Calls::Made,
+        None => Calls::of(&request.offer),
     };
     let call = Call {
         app: Arc::clone(app),
@@ -146,7 +148,8 @@ pub async fn begin(
         origin,
         asked: asked_tokens(&request),
         stop: request.stop,
-        calls: Calls::of(&request.offer),
+        calls,
+        own_tools,
         is_bot: matches!(target, Target::Bot(_)),
     };
     Ok(call.start(stream, request.model, place))
@@ -195,13 +198,54 @@ impl<'a> Target<'a> {
 struct Asking<'a> {
     app: &'a App,
     caller: &'a ClientCaller,
-    contents: &'a Contents,
+    contents: &'a Arc<Contents>,
     spender: &'a Spender,
     request: &'a CompletionRequest,
 }
 
 impl Asking<'_> {
-    async fn bot(&self, models: &[&Model]) -> Result<Opened, CompletionError> {
+    /// The first word, and the instance's own tools where they may be called.
+    async fn open(
+        &self,
+        target: &Target<'_>,
+    ) -> Result<(Opened, Option<OwnTools>), CompletionError> {
+        let models = match target {
+            Target::Plain(models) => return Ok((self.models(models).await?, None)),
+            Target::Bot(models) => models,
+        };
+        let own = self.own_tools();
+        let has_own = !own.is_empty();
+        let inquiry = self.inquiry(own)?;
+        let opener = Opener {
+            app: self.app,
+            registered: self.caller.registered(),
+            contents: self.contents,
+            inquiry: &inquiry,
+            spender: self.spender,
+        };
+        let opened = opener.open(models).await?;
+        let own_tools = has_own.then(|| {
+            let registered = Arc::clone(self.caller.registered());
+            OwnTools::new(registered, Arc::clone(self.contents), inquiry)
+        });
+        Ok((opened, own_tools))
+    }
+
+    /// The instance's own tools that the bot may call: none where the program brings some or has
+    /// called some in this conversation, since two hands would reach for the same call, or wants none
+    /// called.
+    fn own_tools(&self) -> Vec<Tool> {
+        let request = self.request;
+        let is_said = |message: &Message| matches!(message, Message::Said(_));
+        let brings_none = request.offer.tools.is_empty() && request.messages.iter().all(is_said);
+        match brings_none && request.offer.choice != ToolChoice::None {
+            true => self.contents.toolbox.offered(own_tools::OFFERED),
+            false => Vec::new(),
+        }
+    }
+
+    /// What the bot is asked. It calls these tools, or those of the program.
+    fn inquiry(&self, own: Vec<Tool>) -> Result<Inquiry, CompletionError> {
         let request = self.request;
         let place = request
             .messages
@@ -209,7 +253,9 @@ impl Asking<'_> {
             .rposition(turns::is_question)
             .ok_or(CompletionError::NoQuestion)?;
         let (earlier, latest) = request.messages.split_at(place);
-        let inquiry = Inquiry {
+        let mut offer = request.offer.clone();
+        offer.tools.extend(own);
+        Ok(Inquiry {
             question: turns::words(&latest[0]).to_owned(),
             earlier: earlier.to_vec(),
             latest: latest.to_vec(),
@@ -220,17 +266,9 @@ impl Asking<'_> {
                 temperature: request.temperature,
                 max_output_tokens: request.max_output_tokens,
             },
-            offer: request.offer.clone(),
+            offer,
             confirms_writes: false,
-        };
-        let opener = Opener {
-            app: self.app,
-            registered: self.caller.registered(),
-            contents: self.contents,
-            inquiry: &inquiry,
-            spender: self.spender,
-        };
-        Ok(opener.open(models).await?)
+        })
     }
 
     async fn models(&self, models: &[&Model]) -> Result<Opened, CompletionError> {

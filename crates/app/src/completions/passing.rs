@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::running::{Piece, about};
 use super::stop::StopAt;
 use crate::chat::opening::Offer;
+use crate::chat::took::Took;
 
 /// A reader that takes nothing for so long has gone.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,6 +18,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) enum Calls {
     /// No tools were offered, so a call is a model's own idea and nothing to do.
     Dropped,
+    /// They are of the instance's own tools: made here, and shown to nobody before the end.
+    Made,
     /// The first is passed on. Not every provider can be told to ask for one only.
     First,
     /// All are passed on.
@@ -24,6 +27,7 @@ pub(super) enum Calls {
 }
 
 impl Calls {
+    /// Of the tools that a program brings.
     pub(super) fn of(offer: &Offer) -> Self {
         match (offer.tools.is_empty(), offer.one_call) {
             (true, _) => Self::Dropped,
@@ -34,7 +38,7 @@ impl Calls {
 
     const fn takes(self, index: usize) -> bool {
         match self {
-            Self::Dropped => false,
+            Self::Dropped | Self::Made => false,
             Self::First => index == 0,
             Self::All => true,
         }
@@ -47,9 +51,12 @@ pub(super) struct Written {
     pub(super) text: String,
     /// About how many tokens of calls.
     pub(super) called: i64,
-    pub(super) input_tokens: Option<i64>,
-    pub(super) output_tokens: Option<i64>,
+    /// What the provider says that it took.
+    pub(super) took: Took,
 }
+
+/// What stands between the words before a call of the instance's own tools and those after it.
+const BETWEEN_ROUNDS: &str = "\n\n";
 
 /// What came of passing something on.
 pub(super) enum Passed {
@@ -67,6 +74,10 @@ pub(super) struct Passing<'a> {
     written: &'a mut Written,
     filter: StopAt,
     calls: Calls,
+    /// Where the words of this round begin.
+    round: usize,
+    /// The calls of this round that are to be made here.
+    to_make: Vec<ToolCall>,
 }
 
 impl<'a> Passing<'a> {
@@ -81,7 +92,30 @@ impl<'a> Passing<'a> {
             written,
             filter: StopAt::new(stop),
             calls,
+            round: 0,
+            to_make: Vec::new(),
         }
+    }
+
+    /// A round begins: a model goes on.
+    pub(super) fn begin_round(&mut self, is_free: bool) {
+        self.round = self.written.text.len();
+        self.written.took.begin();
+        if is_free {
+            self.written.took.tell_nothing();
+        }
+    }
+
+    /// What the round said and asks to be made, and how much was said in all.
+    pub(super) fn take_round(&mut self) -> (String, Vec<ToolCall>, usize) {
+        let text = &self.written.text;
+        let words = text[self.round..].to_owned();
+        (words, std::mem::take(&mut self.to_make), text.len())
+    }
+
+    /// Whether anything was said.
+    pub(super) const fn has_spoken(&self) -> bool {
+        !self.written.text.is_empty()
     }
 
     pub(super) async fn take(&mut self, event: AnswerEvent) -> Passed {
@@ -94,8 +128,7 @@ impl<'a> Passing<'a> {
                 }
             }
             AnswerEvent::Usage(usage) => {
-                self.written.input_tokens = i64::try_from(usage.input_tokens).ok();
-                self.written.output_tokens = i64::try_from(usage.output_tokens).ok();
+                self.written.took.tell(usage);
                 Passed::On
             }
             AnswerEvent::Finish(ending) => self.finish(ending).await,
@@ -130,6 +163,12 @@ impl<'a> Passing<'a> {
             AnswerEvent::ToolCall { index, call } if self.calls.takes(index) => {
                 self.whole_call(index, call).await
             }
+            AnswerEvent::ToolCall { call, .. } if self.calls == Calls::Made => {
+                let size = about(&call.name).saturating_add(about(&call.arguments));
+                self.written.called = self.written.called.saturating_add(size);
+                self.to_make.push(call);
+                Passed::On
+            }
             AnswerEvent::ToolCallStart { .. }
             | AnswerEvent::ToolCallArguments { .. }
             | AnswerEvent::ToolCall { .. } => Passed::On,
@@ -149,9 +188,14 @@ impl<'a> Passing<'a> {
         }
     }
 
-    async fn say(&mut self, text: String) -> Passed {
+    async fn say(&mut self, mut text: String) -> Passed {
         if text.is_empty() {
             return Passed::On;
+        }
+        let so_far = &self.written.text;
+        if self.round > 0 && so_far.len() == self.round && !so_far.trim().is_empty() {
+            text.insert_str(0, BETWEEN_ROUNDS);
+            self.round += BETWEEN_ROUNDS.len();
         }
         self.written.text.push_str(&text);
         self.send(Piece::Text(text)).await

@@ -9,12 +9,13 @@ use stoa_domain::MessageId;
 use tokio::sync::mpsc;
 
 use super::CompletionError;
+use super::own_tools::OwnTools;
 use super::passing::{Calls, PATIENCE, Passed, Passing, Written};
 use crate::App;
 use crate::budgets::{PaidStream, Spender};
 use crate::chat::event::Source;
-use crate::chat::noted;
 use crate::chat::opening::{AnswerTo, Origin};
+use crate::chat::{cites_any, noted, step};
 use crate::turns::Place;
 
 /// How many pieces may wait for a reader before the model waits too.
@@ -73,7 +74,16 @@ pub struct End {
     /// What it took.
     pub tokens: Tokens,
     /// What the bot's answer was drawn from; `None` for other models.
-    pub sources: Option<Vec<Source>>,
+    pub drawn: Option<Drawn>,
+}
+
+/// What a bot's answer was drawn from.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The passages that it cites; all that it was given where it cites none.
+    pub sources: Vec<Source>,
+    /// What was called of the instance's own tools, in order.
+    pub steps: Vec<step::Call>,
 }
 
 /// What a completion took: by the provider's account, else about so many.
@@ -106,6 +116,8 @@ pub(super) struct Call {
     pub(super) origin: Origin,
     pub(super) stop: Vec<String>,
     pub(super) calls: Calls,
+    /// The instance's own tools, where they may be called.
+    pub(super) own_tools: Option<OwnTools>,
     /// About how many tokens the caller asked with.
     pub(super) asked: i64,
     pub(super) is_bot: bool,
@@ -137,17 +149,9 @@ impl Call {
         running
     }
 
-    async fn run(mut self, mut stream: PaidStream, sender: mpsc::Sender<Piece>) {
+    async fn run(mut self, stream: PaidStream, sender: mpsc::Sender<Piece>) {
         let mut written = Written::default();
-        if self.origin.by.is_no_model() {
-            (written.input_tokens, written.output_tokens) = (Some(0), Some(0));
-        }
-        let ended = self.pass_on(&mut stream, &sender, &mut written).await;
-        if let Some(model) = stream.model() {
-            model.clone_into(&mut self.origin.by.model);
-        }
-        // The provider is hung up before anything else is waited for.
-        drop(stream);
+        let ended = self.follow(stream, &sender, &mut written).await;
         self.count(&written).await;
         let last = match ended {
             Ended::Well(reason) => Piece::End(self.end(reason, &written)),
@@ -158,25 +162,62 @@ impl Call {
         drop(tokio::time::timeout(PATIENCE, sender.send(last)).await);
     }
 
-    async fn pass_on(
+    /// Passes on what is said, makes the calls of the instance's own tools, and goes on after them.
+    async fn follow(
         &mut self,
-        stream: &mut PaidStream,
+        mut stream: PaidStream,
         sender: &mpsc::Sender<Piece>,
         written: &mut Written,
     ) -> Ended {
         let stop = std::mem::take(&mut self.stop);
         let mut passing = Passing::new(sender, written, stop, self.calls);
         loop {
-            let event = tokio::select! {
-                biased;
-                () = sender.closed() => return Ended::HungUp,
-                () = self.app.shutdown().cancelled() => return Ended::Badly(CompletionError::Restarting),
-                event = stream.next() => event,
+            let is_free = self.origin.by.is_no_model() || stream.is_free();
+            passing.begin_round(is_free);
+            let ended = self.pass_on(&mut stream, sender, &mut passing).await;
+            if let Some(model) = stream.model() {
+                model.clone_into(&mut self.origin.by.model);
+            }
+            // The provider is hung up before anything else is waited for.
+            drop(stream);
+            let own_tools = self.own_tools.as_mut();
+            let Some(own_tools) =
+                own_tools.filter(|_| matches!(ended, Ended::Well(Ending::ToolCalls)))
+            else {
+                return ended;
             };
-            let passed = match event {
-                Some(Ok(event)) => passing.take(event).await,
-                Some(Err(error)) => return Ended::Badly(broken(error)),
-                None => passing.finish(Ending::Stop).await,
+            if !own_tools.may_call() {
+                return Ended::Well(Ending::Stop);
+            }
+            let (app, (words, calls, at)) = (&self.app, passing.take_round());
+            let going_on = async {
+                own_tools.make(app, words, calls, at).await;
+                own_tools
+                    .go_on(app, &self.spender, &self.origin, passing.has_spoken())
+                    .await
+            };
+            let opened = match attended(app, sender, going_on).await {
+                Ok(Ok(opened)) => opened,
+                Ok(Err(error)) => return Ended::Badly(error.into()),
+                Err(ended) => return ended,
+            };
+            self.origin.by = opened.origin.by;
+            stream = opened.stream;
+        }
+    }
+
+    async fn pass_on(
+        &self,
+        stream: &mut PaidStream,
+        sender: &mpsc::Sender<Piece>,
+        passing: &mut Passing<'_>,
+    ) -> Ended {
+        loop {
+            let passed = match attended(&self.app, sender, stream.next()).await {
+                Ok(Some(Ok(event))) => passing.take(event).await,
+                Ok(Some(Err(error))) => return Ended::Badly(broken(error)),
+                Ok(None) => passing.finish(Ending::Stop).await,
+                Err(ended) => return ended,
             };
             match passed {
                 Passed::On => {}
@@ -186,38 +227,57 @@ impl Call {
         }
     }
 
-    fn end(&self, reason: Ending, written: &Written) -> End {
-        // Nothing was drawn from where nothing was said, but a tool asked for.
-        let unanswered = written.text.is_empty()
-            || self.origin.to == AnswerTo::NothingFound
-            || crate::chat::is_no_answer(&written.text, &self.no_answer_message);
-        let used = || {
-            let mut sources = noted(&self.origin.sources, &written.text, unanswered);
-            sources.retain(|source| source.used);
-            sources
-        };
+    fn end(&mut self, reason: Ending, written: &Written) -> End {
+        let (input, output) = written.took.tokens();
         End {
             reason,
             tokens: Tokens {
-                input: written.input_tokens.unwrap_or(self.asked),
-                output: written
-                    .output_tokens
+                input: input.unwrap_or(self.asked),
+                output: output
                     .unwrap_or_else(|| about(&written.text).saturating_add(written.called)),
             },
-            sources: self.is_bot.then(used),
+            drawn: self.is_bot.then(|| self.drawn(&written.text)),
+        }
+    }
+
+    fn drawn(&mut self, text: &str) -> Drawn {
+        let own_tools = self.own_tools.take();
+        let used_tools = own_tools.as_ref().is_some_and(OwnTools::gave_something);
+        let offered = &self.origin.sources;
+        // Nothing was drawn from where nothing was said, but a tool asked for.
+        let is_unused = text.is_empty()
+            || self.origin.to == AnswerTo::NothingFound
+            || used_tools && !cites_any(offered, text)
+            || crate::chat::is_no_answer(text, &self.no_answer_message);
+        let mut sources = noted(offered, text, is_unused);
+        sources.retain(|source| source.used);
+        Drawn {
+            sources,
+            steps: own_tools.map(OwnTools::into_steps).unwrap_or_default(),
         }
     }
 
     /// Counts the call: the model was asked, whatever became of its answer.
     async fn count(&self, written: &Written) {
-        let (model, tokens) = (
-            self.origin.by.model.clone(),
-            (written.input_tokens, written.output_tokens),
-        );
+        let (model, tokens) = (self.origin.by.model.clone(), written.took.tokens());
         let metered = self.spender.metered(model, tokens, self.app.clock().now());
         if let Err(error) = self.app.meter().count(metered).await {
             tracing::error!(%error, completion = %self.id, "a completion was not metered");
         }
+    }
+}
+
+/// Waits for work, unless nobody reads any more or the process ends: then why it was dropped.
+async fn attended<T>(
+    app: &App,
+    sender: &mpsc::Sender<Piece>,
+    work: impl Future<Output = T>,
+) -> Result<T, Ended> {
+    tokio::select! {
+        biased;
+        () = sender.closed() => Err(Ended::HungUp),
+        () = app.shutdown().cancelled() => Err(Ended::Badly(CompletionError::Restarting)),
+        done = work => Ok(done),
     }
 }
 

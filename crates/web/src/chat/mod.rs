@@ -11,6 +11,7 @@ mod step;
 pub(crate) mod stream;
 
 pub(crate) use dto::{MessageView, SourceView};
+pub(crate) use step::StepView;
 use utoipa_axum::routes;
 
 use crate::http::routes::{Policy, Routes};

@@ -35,6 +35,8 @@ pub(crate) struct StepView {
 pub(crate) enum StepState {
     /// The visitor is asked whether it may be made.
     Asking,
+    /// The visitor said yes, and it is being made.
+    Approved,
     /// It is being made.
     Running,
     /// The tool gave something.
@@ -43,21 +45,22 @@ pub(crate) enum StepState {
     Failed,
     /// The visitor did not want it.
     Denied,
-    /// The answer ended before it did.
+    /// The answer ended before it did; `error` says what is known of it.
     Abandoned,
 }
 
 impl StepView {
     /// A call of the answer with this text.
-    pub(super) fn of(call: Call, content: &str) -> Self {
+    pub(crate) fn of(call: Call, content: &str) -> Self {
         let before = &content[..content.floor_char_boundary(call.at)];
         let (state, output, error) = match call.state {
             CallState::Asking => (StepState::Asking, None, None),
+            CallState::Approved => (StepState::Approved, None, None),
             CallState::Running => (StepState::Running, None, None),
             CallState::Done(output) => (StepState::Done, Some(output), None),
             CallState::Failed(text) => (StepState::Failed, None, Some(text)),
             CallState::Denied => (StepState::Denied, None, None),
-            CallState::Abandoned => (StepState::Abandoned, None, None),
+            CallState::Abandoned(known) => (StepState::Abandoned, None, Some(known.to_owned())),
         };
         let (approval_id, host) = call.approval.unzip();
         Self {

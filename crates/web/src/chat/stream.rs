@@ -113,6 +113,8 @@ enum Payload<'a> {
         tool_call_id: Shown<CallNumber>,
         tool_name: &'a str,
         input: &'a Map<String, Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider_metadata: Option<CallMetadata>,
     },
     ToolApprovalRequest {
         approval_id: ToolCallId,
@@ -145,6 +147,18 @@ enum Payload<'a> {
 #[derive(Serialize)]
 struct ApprovalDescriptor<'a> {
     host: &'a str,
+}
+
+/// What is known of a call that the protocol has no word for.
+#[derive(Serialize)]
+struct CallMetadata {
+    stoa: CallNote,
+}
+
+#[derive(Serialize)]
+struct CallNote {
+    /// That the visitor said yes.
+    approved: bool,
 }
 
 /// An id that goes over the wire as it is shown.
@@ -249,11 +263,13 @@ impl<'a> Payload<'a> {
                 tool_call_id: Shown(*call),
                 tool_name: tool,
             },
-            Step::CallInput { call, tool, input } => Self::ToolInputAvailable {
-                tool_call_id: Shown(*call),
-                tool_name: tool,
-                input,
-            },
+            Step::CallInput { call, tool, input } => Self::input(*call, tool, input, None),
+            // The protocol has no chunk for a yes. Its readers take a call whose input comes again for one
+            // that nobody is asked about any more.
+            Step::Approved { call, tool, input } => {
+                let stoa = CallNote { approved: true };
+                Self::input(*call, tool, input, Some(CallMetadata { stoa }))
+            }
             Step::Asked {
                 call,
                 approval,
@@ -274,6 +290,20 @@ impl<'a> Payload<'a> {
             Step::Denied { call } => Self::ToolOutputDenied {
                 tool_call_id: Shown(*call),
             },
+        }
+    }
+
+    const fn input(
+        call: CallNumber,
+        tool_name: &'a str,
+        input: &'a Map<String, Value>,
+        provider_metadata: Option<CallMetadata>,
+    ) -> Self {
+        Self::ToolInputAvailable {
+            tool_call_id: Shown(call),
+            tool_name,
+            input,
+            provider_metadata,
         }
     }
 
@@ -339,7 +369,11 @@ mod tests {
                 r#"{"type":"tool-input-start","toolCallId":"c1","toolName":"find_order"}"#,
             ),
             (
-                Step::CallInput { call, tool, input },
+                Step::CallInput {
+                    call,
+                    tool: tool.clone(),
+                    input: input.clone(),
+                },
                 r#"{"type":"tool-input-available","toolCallId":"c1","toolName":"find_order","input":{"id":"7"}}"#,
             ),
             (
@@ -349,6 +383,10 @@ mod tests {
                     host: "shop.example".into(),
                 },
                 r#"{"type":"tool-approval-request","approvalId":"018f0000-0000-7000-8000-000000000001","toolCallId":"c1","approvalDescriptor":{"host":"shop.example"}}"#,
+            ),
+            (
+                Step::Approved { call, tool, input },
+                r#"{"type":"tool-input-available","toolCallId":"c1","toolName":"find_order","input":{"id":"7"},"providerMetadata":{"stoa":{"approved":true}}}"#,
             ),
             (
                 Step::Output {

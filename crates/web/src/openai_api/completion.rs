@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use stoa_app::App;
-use stoa_app::chat::event::Source;
 use stoa_app::completions::{self, End, Ending, Piece, Running, Tokens};
 use utoipa::ToSchema;
 
@@ -15,7 +14,7 @@ use super::calls::CallView;
 use super::error::{ErrorDocument, OpenAiError};
 use super::request::NewCompletion;
 use super::stream;
-use crate::chat::SourceView;
+use crate::chat::{SourceView, StepView};
 
 /// A whole chat completion.
 #[derive(Serialize, ToSchema)]
@@ -70,6 +69,9 @@ struct Message {
 pub(crate) struct Drawn {
     /// The passages that it cites; all that it was given where it cites none.
     sources: Vec<SourceView>,
+    /// What was called of the instance's own tools, which is done where the caller brings none:
+    /// only those that change nothing. `position` counts in `content`.
+    steps: Vec<StepView>,
 }
 
 /// What an answer took, in tokens; about so many where the provider does not say.
@@ -94,17 +96,22 @@ impl From<Tokens> for UsageView {
 }
 
 impl Drawn {
-    pub(crate) fn from(sources: Vec<Source>) -> Self {
+    /// Of an answer with this text.
+    pub(crate) fn of(drawn: completions::Drawn, content: &str) -> Self {
+        let steps = drawn.steps.into_iter();
         Self {
-            sources: sources.into_iter().map(Into::into).collect(),
+            sources: drawn.sources.into_iter().map(Into::into).collect(),
+            steps: steps.map(|it| StepView::of(it, content)).collect(),
         }
     }
 }
 
 /// Completes a chat. With `model: "stoa"` the instance's bot answers, from its documents and by its
 /// instructions; nothing of the conversation is stored. With `stream: true` the answer comes as
-/// `chat.completion.chunk` events and `[DONE]`; the last chunk with a choice has `stoa.sources`.
-/// With `tools` the model may ask for calls, which are the caller's to run; see `finish_reason`.
+/// `chat.completion.chunk` events and `[DONE]`; the last chunk with a choice has `stoa.sources` and
+/// `stoa.steps`. With `tools` the model may ask for calls, which are the caller's to run; see
+/// `finish_reason`. Without, the bot may call the instance's own tools, those that change nothing, which
+/// are run here and told of in `stoa.steps`.
 /// A client that hangs up ends it. Errors have OpenAI's shape.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai", request_body = NewCompletion,
     responses(
@@ -154,6 +161,7 @@ fn completion(
     end: End,
 ) -> Completion {
     let is_all_calls = content.is_empty() && !tool_calls.is_empty();
+    let stoa = end.drawn.map(|drawn| Drawn::of(drawn, &content));
     Completion {
         id: id(running),
         object: "chat.completion",
@@ -166,7 +174,7 @@ fn completion(
                 content: (!is_all_calls).then_some(content),
                 refusal: None,
                 tool_calls,
-                stoa: end.sources.map(Drawn::from),
+                stoa,
             },
             logprobs: None,
             finish_reason: finish_reason(end.reason),

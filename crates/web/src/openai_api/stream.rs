@@ -53,6 +53,8 @@ struct Frames {
     running: Running,
     with_usage: bool,
     id: String,
+    /// What was said so far.
+    content: String,
     ready: VecDeque<Bytes>,
     is_over: bool,
 }
@@ -97,6 +99,7 @@ impl Frames {
             id: id(&running),
             running,
             with_usage,
+            content: String::new(),
             ready: VecDeque::new(),
             is_over: false,
         };
@@ -129,6 +132,7 @@ impl Frames {
     fn push(&mut self, piece: Piece) {
         match piece {
             Piece::Text(text) => {
+                self.content.push_str(&text);
                 let delta = Delta {
                     content: Some(&text),
                     ..Delta::default()
@@ -161,7 +165,7 @@ impl Frames {
 
     /// The end of the answer, what it took where that was asked for, and the end of the stream.
     fn push_end(&mut self, end: End) {
-        let drawn = end.sources.map(Drawn::from);
+        let drawn = end.drawn.map(|drawn| Drawn::of(drawn, &self.content));
         let delta = Delta {
             stoa: drawn.as_ref(),
             ..Delta::default()

@@ -2,15 +2,14 @@
 //! visitor's question and for a program that calls the API.
 
 mod draft;
+mod inquiry;
 mod results;
 
-use stoa_ai::{AiError, AiErrorCode, ChatRequest, Message, Tool, ToolChoice, passages};
-use stoa_client_db::messages::Known;
+use stoa_ai::{AiError, AiErrorCode, ChatRequest, passages};
 use stoa_domain::{AnswerPolicy, ApiConfigurationId, Provider};
 use stoa_platform_db::DbError;
 
 use super::event::Source;
-use super::prompt::ToolRules;
 use super::small_talk::{self, SmallTalk};
 use super::{follow_up, retrieval, turns};
 use crate::App;
@@ -19,66 +18,8 @@ use crate::contents::{Contents, Model};
 use crate::database::DatabaseError;
 use crate::registry::Registered;
 use draft::{Draft, Size};
-
-/// What is asked, and what is known beside the documents.
-#[derive(Clone)]
-pub(crate) struct Inquiry {
-    /// The question, as it is looked for.
-    pub(crate) question: String,
-    /// What was said before it, oldest first.
-    pub(crate) earlier: Vec<Message>,
-    /// The question and what follows it, which every prompt has.
-    pub(crate) latest: Vec<Message>,
-    /// What is known of the conversation.
-    pub(crate) known: Known,
-    /// Whether there may be passages to look for.
-    pub(crate) has_passages: bool,
-    /// What a program that calls the API adds to the instructions; empty for visitors.
-    pub(crate) context: String,
-    /// How the answer is to be written, where that differs from the configuration.
-    pub(crate) sampling: Sampling,
-    /// What the model may ask to be called.
-    pub(crate) offer: Offer,
-    /// Whether the visitor is asked before a call that changes something is made.
-    pub(crate) confirms_writes: bool,
-}
-
-/// What a model may ask to be called.
-#[derive(Clone, Debug, Default)]
-pub struct Offer {
-    /// The tools.
-    pub tools: Vec<Tool>,
-    /// Whether it may call them, or must.
-    pub choice: ToolChoice,
-    /// Whether it may ask for one call at a time only.
-    pub one_call: bool,
-}
-
-impl Inquiry {
-    /// Whether the answer may come from tools: from those on offer, or from those that were called.
-    fn has_tools(&self) -> bool {
-        let has_calls = |message: &Message| matches!(message, Message::Called { .. });
-        !self.offer.tools.is_empty() || self.latest.iter().any(has_calls)
-    }
-
-    /// What the model is told of calling tools.
-    fn tool_rules(&self) -> ToolRules {
-        match (self.has_tools(), self.confirms_writes) {
-            (false, _) => ToolRules::None,
-            (true, false) => ToolRules::Called,
-            (true, true) => ToolRules::Confirmed,
-        }
-    }
-}
-
-/// How an answer is to be written; what is absent is the configuration's.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sampling {
-    /// The sampling temperature.
-    pub(crate) temperature: Option<f64>,
-    /// At most so many tokens.
-    pub(crate) max_output_tokens: Option<u32>,
-}
+pub use inquiry::Offer;
+pub(crate) use inquiry::{Inquiry, Sampling};
 
 /// An answer that has begun.
 pub(crate) struct Opened {
@@ -101,6 +42,25 @@ pub(crate) struct Origin {
     pub(crate) kept: usize,
     /// Whether tools gave something that it may be drawn from.
     pub(crate) used_tools: bool,
+}
+
+impl Origin {
+    /// Who is asked to go on: whoever was asked before, and the others only while nothing has been
+    /// said.
+    pub(crate) fn next_models<'a>(
+        &self,
+        contents: &'a Contents,
+        has_spoken: bool,
+    ) -> Vec<&'a Model> {
+        let is_asked = |model: &&Model| Some(model.id) == self.by.configuration;
+        let models = contents.models.iter();
+        let asked = models.clone().filter(is_asked);
+        let others = models.filter(|model| !is_asked(model));
+        match has_spoken {
+            true => asked.collect(),
+            false => asked.chain(others).collect(),
+        }
+    }
 }
 
 /// What an answer is to.

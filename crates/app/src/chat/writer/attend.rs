@@ -97,4 +97,21 @@ impl<'a> Attendance<'a> {
     pub(super) fn save_now(&mut self) {
         self.saver.begin_anew();
     }
+
+    /// Saves what has arrived, and waits until that is done; whether it is.
+    ///
+    /// # Errors
+    /// Why nobody waits for it any longer.
+    pub(super) async fn save(&mut self) -> Result<bool, Cut> {
+        self.saver.begin_anew();
+        while self.saver.is_running() {
+            tokio::select! {
+                biased;
+                () = self.writer.live.stopped() => return Err(Cut::Cancelled),
+                () = self.writer.app.shutdown().cancelled() => return Err(Cut::Restarting),
+                () = self.saver.saved() => {}
+            }
+        }
+        Ok(self.saver.went_well())
+    }
 }

@@ -126,7 +126,8 @@ fn error_code(ended: &Ended, origin: &Origin) -> Option<&'static str> {
     }
 }
 
-type Saving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// A save under way; whether it went well.
+type Saving<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
 /// Saves what has arrived, one save at a time, beside the stream and never in its way.
 pub(super) struct Saver<'a> {
@@ -139,6 +140,8 @@ pub(super) struct Saver<'a> {
     saved_at: Instant,
     /// Whether another save is to follow the running one at once.
     anew: bool,
+    /// Whether the last one went well.
+    went_well: bool,
 }
 
 impl<'a> Saver<'a> {
@@ -150,6 +153,7 @@ impl<'a> Saver<'a> {
             saved: (0, 0),
             saved_at: Instant::now(),
             anew: false,
+            went_well: true,
         }
     }
 
@@ -175,12 +179,22 @@ impl<'a> Saver<'a> {
         self.begin();
     }
 
+    /// Whether a save is under way.
+    pub(super) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Whether all that had arrived by the last save is kept.
+    pub(super) const fn went_well(&self) -> bool {
+        self.went_well
+    }
+
     /// Resolves when a running save has ended; never while none runs.
     pub(super) async fn saved(&mut self) {
-        match &mut self.running {
+        self.went_well = match &mut self.running {
             Some(running) => running.await,
             None => std::future::pending().await,
-        }
+        };
         self.running = None;
         if std::mem::take(&mut self.anew) {
             self.begin();
@@ -197,14 +211,17 @@ pub(super) struct News {
     steps: bool,
 }
 
-/// Saves what has arrived. A save that fails is made good by the next one.
-pub(super) async fn save(writer: &Writer, news: News) {
-    if let Err(error) = write_row(writer, news).await {
-        tracing::warn!(
-            code = error.code(),
-            "what has arrived of an answer could not be saved"
-        );
-    }
+/// Saves what has arrived; whether that went well. A save that fails is made good by the next one.
+pub(super) async fn save(writer: &Writer, news: News) -> bool {
+    let written = write_row(writer, news).await;
+    written
+        .inspect_err(|error| {
+            tracing::warn!(
+                code = error.code(),
+                "what has arrived of an answer could not be saved"
+            );
+        })
+        .is_ok()
 }
 
 /// The sources go first: whoever follows the row takes its first word or step for a sign that they

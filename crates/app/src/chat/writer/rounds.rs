@@ -4,20 +4,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use stoa_ai::{AnswerEvent, Ending, Message, ToolCall, ToolChoice};
+use stoa_ai::{AnswerEvent, Ending, ToolCall, ToolChoice};
 use stoa_domain::FinishReason;
 
 use super::attend::Attendance;
 use super::calls::Calls;
-use super::took::Took;
 use super::{Ended, LONGEST_ANSWER, Writer};
 use crate::budgets::PaidStream;
+use crate::chat::calling::MOST_ROUNDS;
 use crate::chat::error::{opening_failure, visitor_failure};
 use crate::chat::opening::{Inquiry, NotOpened, Origin};
-use crate::contents::Model;
-
-/// How often a model may ask for tools; then it has to answer with what it was told.
-const MOST_ROUNDS: usize = 6;
+use crate::chat::took::Took;
 
 /// An answer that has begun.
 pub(super) struct Rounds<'a> {
@@ -70,30 +67,19 @@ impl<'a> Rounds<'a> {
     async fn follow(&mut self, mut stream: PaidStream) -> Result<FinishReason, Box<Ended>> {
         loop {
             let said = self.listen(stream).await?;
-            if said.ending != Ending::ToolCalls || !self.may_call() {
+            if said.ending != Ending::ToolCalls || !self.inquiry.offer.may_call() {
                 return Ok(said.ending.finish_reason());
             }
             let returned = self.calls.make(&mut self.attendance, &said.calls).await;
             let returned = returned.map_err(Ended::from)?;
             self.called += 1;
-            let called = Message::Called {
-                content: said.text,
-                calls: said.calls,
-            };
-            let returned = returned.into_iter().map(Message::Returned);
             let inquiry = self.inquiry.to_mut();
-            inquiry.latest.extend([called].into_iter().chain(returned));
+            inquiry.go_on_after(said.text, said.calls, returned);
             if self.called == MOST_ROUNDS {
                 inquiry.offer.choice = ToolChoice::None;
             }
             stream = self.go_on().await?;
         }
-    }
-
-    /// A call is a model's own idea where no tools are offered, or none may be called any more.
-    fn may_call(&self) -> bool {
-        let offer = &self.inquiry.offer;
-        !offer.tools.is_empty() && offer.choice != ToolChoice::None
     }
 
     /// Passes on what a model says in one round. The stream ends here, so that the provider is hung
@@ -151,7 +137,9 @@ impl<'a> Rounds<'a> {
 
     /// Asks for what comes after the calls.
     async fn go_on(&mut self) -> Result<PaidStream, Box<Ended>> {
-        let models = self.next_models();
+        let models = self
+            .origin
+            .next_models(&self.writer.contents, self.first_token.is_some());
         let opener = self.writer.opener(&self.inquiry);
         let opening = opener.go_on(&models, &self.origin.sources);
         let opened = self.attendance.until(opening).await.map_err(Ended::from)?;
@@ -163,18 +151,6 @@ impl<'a> Rounds<'a> {
         };
         self.origin.by = opened.origin.by;
         Ok(opened.stream)
-    }
-
-    /// Who is asked next: whoever was asked before, and the others only while nothing has been said.
-    fn next_models(&self) -> Vec<&'a Model> {
-        let is_asked = |model: &&Model| Some(model.id) == self.origin.by.configuration;
-        let models = self.writer.contents.models.iter();
-        let asked = models.clone().filter(is_asked);
-        let others = models.filter(|model| !is_asked(model));
-        match self.first_token {
-            Some(_) => asked.collect(),
-            None => asked.chain(others).collect(),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ledger;
 mod points;
+mod tools;
 mod visitor;
 mod world;
 

@@ -6,8 +6,8 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
-use super::{Talk, asked_for, asks, kinds, of_kind, text, told_to_the_visitor};
-use crate::support::{Server, eventually, problem, read_stream};
+use super::{Talk, add_tool, asked_for, asks, kinds, of_kind, text, told_to_the_visitor, writing};
+use crate::support::{Server, StreamEvent, eventually, problem, read_stream};
 
 const REFUND: &str = r#"call=refund_order{"order_id":"7"}"#;
 
@@ -35,6 +35,7 @@ async fn a_call_that_changes_something_is_made_once_after_a_yes() {
     assert_eq!(
         kinds(&rest),
         [
+            "tool-input-available",
             "tool-output-available",
             "text-start",
             "text-delta",
@@ -43,6 +44,10 @@ async fn a_call_that_changes_something_is_made_once_after_a_yes() {
             "finish",
             "[DONE]"
         ]
+    );
+    assert_eq!(
+        of_kind(&rest, "tool-input-available")[0]["providerMetadata"],
+        json!({"stoa": {"approved": true}})
     );
     assert!(text(&rest).contains(r#"The tool said: {"refunded":true}"#));
     for approved in [true, false] {
@@ -56,6 +61,51 @@ async fn a_call_that_changes_something_is_made_once_after_a_yes() {
     assert_eq!(asked[0].headers["idempotency-key"], approval);
     assert_eq!(asked[0].body, r#"{"order_id":"7"}"#);
     assert_eq!(talk.final_answer().await["steps"][0]["state"], "done");
+}
+
+#[tokio::test]
+async fn who_comes_back_is_not_asked_again_while_an_approved_call_is_under_way() {
+    let mut talk = Talk::with(r#"call=order_slowly{"order_id":"7"}"#).await;
+    let mut tool = writing(&talk.shop);
+    tool["name"] = json!("order_slowly");
+    tool["url"] = json!(format!("{}/slow", talk.shop.url));
+    add_tool(&talk.server, &talk.instance, &tool).await;
+    (talk.session, talk.token) = talk.instance.session(&talk.server).await;
+    let seen = read_stream(talk.ask().await, asks(1)).await;
+    let (message, approval) = asked_for(&seen);
+    let yes = talk
+        .decide(&talk.server, &talk.token, (&message, &approval), true)
+        .await;
+    assert_eq!(yes.status(), StatusCode::NO_CONTENT);
+    eventually("the call", || async {
+        (talk.shop.lines() == ["POST /slow"]).then_some(())
+    })
+    .await;
+    let step = talk.messages().await[1]["steps"][0].clone();
+    assert_eq!(step["state"], "approved");
+    assert_eq!(step["approval_id"], approval);
+    let again = |events: &[StreamEvent]| of_kind(events, "tool-input-available").len() == 2;
+    let second = talk.server.replica().await;
+    for server in [&talk.server, &second] {
+        let back = talk.resume(server, &message, "").await;
+        let back = read_stream(back, again).await;
+        let last = &back.last().unwrap().data;
+        assert_eq!(last["providerMetadata"]["stoa"]["approved"], true);
+    }
+    let stop = format!("/sessions/{}/stop", talk.session);
+    let stop = talk
+        .server
+        .visitor(&talk.token, reqwest::Method::POST, &stop);
+    assert!(stop.send().await.unwrap().status().is_success());
+    let answer = talk.final_answer().await;
+    assert_eq!(answer["finish_reason"], "cancelled");
+    let step = &answer["steps"][0];
+    assert_eq!(step["state"], "failed");
+    let error = step["error"].as_str().unwrap();
+    assert!(
+        error.contains("Whether it was done is not known"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

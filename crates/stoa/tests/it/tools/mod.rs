@@ -3,9 +3,10 @@
 mod asking;
 mod injection;
 mod mcp;
+mod programs;
 mod resume;
 mod rounds;
-mod shop;
+pub(crate) mod shop;
 mod wires;
 
 use reqwest::{Method, Response, StatusCode};

@@ -11,6 +11,7 @@ use stoa_domain::{ToolCallId, ToolCallState};
 use tokio::time::timeout;
 
 use super::{Calls, Outcomes, Planned, Writer, outcome};
+use crate::chat::step::Step;
 use crate::chat::writer::attend::{Attendance, Cut};
 use crate::database::DatabaseError;
 
@@ -45,13 +46,42 @@ impl<'a> Calls<'a> {
                 }
             }
             open = asked;
-            let begun = attendance.until(begin(writer, approved)).await?;
+            let begun = self.begin(attendance, approved).await?;
             for call in begun.refused {
                 self.note(call, outcome::not_kept(), outcomes);
             }
             self.run(attendance, begun.running, outcomes).await?;
         }
         Ok(())
+    }
+
+    /// Shows that these are being made, and stores that before they are: whatever becomes of this
+    /// process, nobody is told that a call which may have arrived was never made.
+    async fn begin<'b>(
+        &self,
+        attendance: &mut Attendance<'_>,
+        approved: Vec<&'b Planned<'a>>,
+    ) -> Result<Begun<'a, 'b>, Cut> {
+        let (mut running, mut refused) = (Vec::new(), Vec::new());
+        if approved.is_empty() {
+            return Ok(Begun { running, refused });
+        }
+        for call in &approved {
+            self.writer.live.push_step(Step::Approved {
+                call: call.number,
+                tool: call.tool.name().to_owned(),
+                input: call.input.clone(),
+            });
+        }
+        let is_kept = attendance.save().await?;
+        for call in approved {
+            let begun = async { is_kept && begin(self.writer, call.id).await };
+            match attendance.until(begun).await? {
+                true => running.push(call),
+                false => refused.push(call),
+            }
+        }
+        Ok(Begun { running, refused })
     }
 }
 
@@ -96,26 +126,18 @@ struct Begun<'a, 'b> {
     refused: Vec<&'b Planned<'a>>,
 }
 
-async fn begin<'a, 'b>(writer: &Writer, approved: Vec<&'b Planned<'a>>) -> Begun<'a, 'b> {
-    let (mut running, mut refused) = (Vec::new(), Vec::new());
-    for call in approved {
-        match begin_one(writer, call.id).await {
-            Ok(true) => running.push(call),
-            Ok(false) => refused.push(call),
-            // It may be stored as running, but was not made: nobody will make it.
-            Err(error) => {
-                tracing::warn!(
-                    code = error.code(),
-                    "a call is not made: it could not be stored"
-                );
-                refused.push(call);
-            }
-        }
-    }
-    Begun { running, refused }
-}
-
-async fn begin_one(writer: &Writer, call: ToolCallId) -> Result<bool, DatabaseError> {
-    let connection = writer.app.checkout(&writer.registered).await?;
-    Ok(tool_calls::begin(&connection, call).await?)
+/// Stores that a call is made now; whether it may be. It may be stored as running and not be made,
+/// where the database does not say: nobody will make it.
+async fn begin(writer: &Writer, call: ToolCallId) -> bool {
+    let begun = async {
+        let connection = writer.app.checkout(&writer.registered).await?;
+        Ok::<_, DatabaseError>(tool_calls::begin(&connection, call).await?)
+    };
+    begun.await.unwrap_or_else(|error| {
+        tracing::warn!(
+            code = error.code(),
+            "a call is not made: it could not be stored"
+        );
+        false
+    })
 }

@@ -6,11 +6,9 @@
 //! writer that stored it, and by no other.
 
 mod asking;
-mod outcome;
 mod running;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use stoa_ai::{ToolCall, ToolResult};
@@ -20,29 +18,15 @@ use stoa_tools::Outcome;
 
 use super::Writer;
 use super::attend::{Attendance, Cut};
+use crate::chat::calling::{self, Allowance, MOST_CALLS, outcome};
 use crate::chat::step::{CallNumber, Step};
 use crate::database::DatabaseError;
-use crate::tools::{BoxedTool, Offered};
-use outcome::Bounds;
-
-/// How many calls of one round are made.
-const MOST_CALLS: usize = 8;
-/// How long the calls of an answer take at most, without waiting for the visitor.
-const LONGEST: Duration = Duration::from_secs(60);
-/// The longest name of a tool.
-const LONGEST_NAME: usize = 64;
+use crate::tools::BoxedTool;
 
 /// The calls of one answer.
 pub(super) struct Calls<'a> {
     writer: &'a Writer,
-    /// How many there were.
-    count: u16,
-    /// How long they took.
-    spent: Duration,
-    /// How many bytes models were told.
-    told: usize,
-    /// Whether any gave something.
-    gave: bool,
+    allowance: Allowance,
 }
 
 /// A call that is to be made.
@@ -60,19 +44,16 @@ type Outcomes = BTreeMap<usize, Outcome>;
 
 impl<'a> Calls<'a> {
     /// No calls so far.
-    pub(super) const fn new(writer: &'a Writer) -> Self {
+    pub(super) fn new(writer: &'a Writer) -> Self {
         Self {
             writer,
-            count: 0,
-            spent: Duration::ZERO,
-            told: 0,
-            gave: false,
+            allowance: Allowance::default(),
         }
     }
 
     /// Whether a tool gave something that the answer may be drawn from.
     pub(super) const fn gave_something(&self) -> bool {
-        self.gave
+        self.allowance.gave_something()
     }
 
     /// Makes the calls of a round, and says what to tell the model of each.
@@ -89,44 +70,35 @@ impl<'a> Calls<'a> {
         if !planned.is_empty()
             && let Err(cut) = self.make_planned(attendance, &planned, &mut outcomes).await
         {
-            self.drop_unfinished(&planned, &outcomes).await;
+            self.drop_unfinished().await;
             return Err(cut);
         }
         attendance.save_now();
         let results = calls.iter().enumerate().map(|(index, call)| {
             let outcome = outcomes.remove(&index).unwrap_or_else(outcome::too_many);
-            ToolResult {
-                call_id: call.id.clone(),
-                name: call.name.clone(),
-                is_error: outcome.error.is_some(),
-                content: outcome.content,
-            }
+            calling::returned(call, outcome)
         });
         Ok(results.collect())
     }
 
     /// Shows the calls, and sorts out those that cannot be made.
     fn plan(&mut self, calls: &[ToolCall], outcomes: &mut Outcomes) -> Vec<Planned<'a>> {
+        let writer = self.writer;
         let mut planned = Vec::new();
         for (index, call) in calls.iter().take(MOST_CALLS).enumerate() {
-            self.count = self.count.saturating_add(1);
-            let number = CallNumber(self.count);
-            let (input, examined) = self.examine(call);
-            let tool = match &examined {
-                Ok(tool) => tool.name().to_owned(),
-                Err(_) => shown_name(&call.name),
-            };
-            self.show(number, tool, input.clone());
-            match examined {
+            let number = self.allowance.number();
+            let call = calling::examine(&writer.contents.toolbox, writer.offered, call);
+            self.show(number, call.tool, call.input.clone());
+            match call.verdict {
                 Ok(tool) => planned.push(Planned {
                     index,
                     number,
-                    id: self.writer.app.new_id(ToolCallId::generate),
+                    id: writer.app.new_id(ToolCallId::generate),
                     tool,
-                    input,
+                    input: call.input,
                 }),
                 Err(outcome) => {
-                    self.writer.live.push_step(outcome::step(number, &outcome));
+                    writer.live.push_step(outcome::step(number, &outcome));
                     outcomes.insert(index, outcome);
                 }
             }
@@ -142,23 +114,6 @@ impl<'a> Calls<'a> {
             tool: name,
             input,
         });
-    }
-
-    /// The arguments, and the tool if they fit one that is offered.
-    fn examine(&self, call: &ToolCall) -> (Map<String, Value>, Result<&'a BoxedTool, Outcome>) {
-        let writer = self.writer;
-        let is_offered =
-            |tool: &&BoxedTool| writer.offered == Offered::All || tool.effect() == ToolEffect::Read;
-        let input = call.input().map(outcome::without_nul);
-        let tool = writer.contents.toolbox.find(&call.name).filter(is_offered);
-        match (tool, input) {
-            (None, input) => (input.unwrap_or_default(), Err(outcome::unknown_tool())),
-            (Some(_), Err(_)) => (Map::new(), Err(outcome::no_object())),
-            (Some(tool), Ok(input)) => {
-                let fits = tool.check(&input);
-                (input, fits.map(|()| tool))
-            }
-        }
     }
 
     async fn make_planned(
@@ -190,8 +145,7 @@ impl<'a> Calls<'a> {
 
     /// Notes what came of a call, for the model and for those who look on.
     fn note(&mut self, call: &Planned<'_>, outcome: Outcome, outcomes: &mut Outcomes) {
-        self.told += outcome.content.len();
-        self.gave |= outcome.error.is_none();
+        self.allowance.note(&outcome);
         let step = match outcome.error {
             Some(outcome::DENIED) => Step::Denied { call: call.number },
             _ => outcome::step(call.number, &outcome),
@@ -200,40 +154,13 @@ impl<'a> Calls<'a> {
         outcomes.insert(call.index, outcome);
     }
 
-    /// The bounds of the next calls, so many of which are made together.
-    fn bounds(&self, calls: usize) -> Bounds {
-        Bounds::of(LONGEST.saturating_sub(self.spent), self.told, calls)
-    }
-
-    fn spent_since(&mut self, begun: Instant) {
-        self.spent += begun.elapsed();
-    }
-
     /// Says of every call without an outcome that nobody waits for one. What a database that fails
     /// keeps of them is mended by the sweep.
-    async fn drop_unfinished(&self, planned: &[Planned<'_>], outcomes: &Outcomes) {
-        let unfinished = planned
-            .iter()
-            .filter(|it| !outcomes.contains_key(&it.index));
-        for call in unfinished {
-            let outcome = outcome::dropped();
-            self.writer
-                .live
-                .push_step(outcome::step(call.number, &outcome));
-        }
+    async fn drop_unfinished(&self) {
+        self.writer.live.end_calls();
         if let Err(error) = abandon(self.writer).await {
             tracing::warn!(code = error.code(), "dropped calls could not be closed");
         }
-    }
-}
-
-/// What a model called a tool, fit to be shown.
-fn shown_name(name: &str) -> String {
-    let fits = |it: &char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-');
-    let name: String = name.chars().filter(fits).take(LONGEST_NAME).collect();
-    match name.is_empty() {
-        true => "unknown".to_owned(),
-        false => name,
     }
 }
 

@@ -8,13 +8,11 @@ use futures_util::stream;
 use stoa_client_db::tool_calls;
 use stoa_tools::Outcome;
 
-use super::outcome::{self, Bounds};
 use super::{Calls, Outcomes, Planned, Writer};
+use crate::chat::calling::outcome::Bounds;
+use crate::chat::calling::{self, AT_ONCE};
 use crate::chat::writer::attend::{Attendance, Cut};
 use crate::database::DatabaseError;
-
-/// How many calls of an answer are made at once.
-const AT_ONCE: usize = 4;
 
 impl<'a> Calls<'a> {
     /// Makes calls that may be made. Dropping this closes their connections.
@@ -24,7 +22,7 @@ impl<'a> Calls<'a> {
         calls: Vec<&Planned<'a>>,
         outcomes: &mut Outcomes,
     ) -> Result<(), Cut> {
-        let (begun, bounds) = (Instant::now(), self.bounds(calls.len()));
+        let (begun, bounds) = (Instant::now(), self.allowance.bounds(calls.len()));
         let making: Vec<Making<'_>> = calls
             .iter()
             .map(|call| Box::pin(made(self.writer, call, bounds, begun)) as Making<'_>)
@@ -37,7 +35,7 @@ impl<'a> Calls<'a> {
             attendance.save_now();
         }
         drop(running);
-        self.spent_since(begun);
+        self.allowance.spent_since(begun);
         Ok(())
     }
 }
@@ -52,19 +50,9 @@ async fn made(
     bounds: Bounds,
     begun: Instant,
 ) -> (usize, Outcome) {
-    let left = bounds.time.saturating_sub(begun.elapsed());
-    let running = call.tool.run(&writer.app, &call.input, call.id.as_uuid());
-    let outcome = match left.is_zero() {
-        true => outcome::no_time(),
-        false => tokio::time::timeout(left, running)
-            .await
-            .unwrap_or_else(|_| outcome::timed_out()),
-    };
-    let outcome = bounds.cut(outcome);
-    if let Some(code) = outcome.error {
-        let (instance, tool) = (writer.registered.id(), call.tool.name());
-        tracing::info!(%instance, tool, code, "a tool gave nothing");
-    }
+    let (app, instance) = (&writer.app, writer.registered.id());
+    let what = (call.tool, &call.input);
+    let outcome = calling::make(app, instance, what, call.id, (bounds, begun)).await;
     if let Err(error) = keep(writer, call, &outcome).await {
         tracing::warn!(code = error.code(), "what a tool gave could not be kept");
     }

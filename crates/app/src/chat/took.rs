@@ -4,7 +4,7 @@ use stoa_ai::Usage;
 
 /// Tokens of all rounds. They are known only if each provider said what its round took.
 #[derive(Debug, Default)]
-pub(super) struct Took {
+pub(crate) struct Took {
     input: i64,
     output: i64,
     untold: usize,
@@ -12,12 +12,12 @@ pub(super) struct Took {
 
 impl Took {
     /// A round begins, of which nothing is told yet.
-    pub(super) const fn begin(&mut self) {
+    pub(crate) const fn begin(&mut self) {
         self.untold += 1;
     }
 
     /// What the round took.
-    pub(super) fn tell(&mut self, usage: Usage) {
+    pub(crate) fn tell(&mut self, usage: Usage) {
         let tokens = |count| i64::try_from(count).unwrap_or(i64::MAX);
         self.input = self.input.saturating_add(tokens(usage.input_tokens));
         self.output = self.output.saturating_add(tokens(usage.output_tokens));
@@ -25,12 +25,12 @@ impl Took {
     }
 
     /// A round by nobody's model takes nothing.
-    pub(super) fn tell_nothing(&mut self) {
+    pub(crate) fn tell_nothing(&mut self) {
         self.untold = self.untold.saturating_sub(1);
     }
 
     /// Read and written.
-    pub(super) fn tokens(&self) -> (Option<i64>, Option<i64>) {
+    pub(crate) fn tokens(&self) -> (Option<i64>, Option<i64>) {
         match self.untold {
             0 => (Some(self.input), Some(self.output)),
             _ => (None, None),

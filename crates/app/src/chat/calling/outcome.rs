@@ -8,7 +8,7 @@ use stoa_tools::Outcome;
 use crate::chat::step::{CallNumber, Step};
 
 /// The code of a call to which the visitor said no.
-pub(super) const DENIED: &str = "denied";
+pub(crate) const DENIED: &str = "denied";
 /// How long one call takes at most.
 const LONGEST_CALL: Duration = Duration::from_secs(20);
 /// The most bytes that a model is told of one call.
@@ -20,16 +20,16 @@ const LEAST_TOLD: usize = 1024;
 
 /// The bounds of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// How long it may take; nothing where no time is left.
-    pub(super) time: Duration,
+    pub(crate) time: Duration,
     /// How many bytes of what it gives are told.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Bounds {
     /// Of each of so many calls, where so much time is left and so much was told before.
-    pub(super) fn of(left: Duration, told: usize, calls: usize) -> Self {
+    pub(crate) fn of(left: Duration, told: usize, calls: usize) -> Self {
         let share = MOST_TOLD_IN_ALL.saturating_sub(told) / calls.max(1);
         Self {
             time: left.min(LONGEST_CALL),
@@ -38,7 +38,7 @@ impl Bounds {
     }
 
     /// The outcome with no more than may be told of it.
-    pub(super) fn cut(self, mut outcome: Outcome) -> Outcome {
+    pub(crate) fn cut(self, mut outcome: Outcome) -> Outcome {
         if outcome.content.len() > self.bytes {
             let end = outcome.content.floor_char_boundary(self.bytes);
             outcome.content.truncate(end);
@@ -48,17 +48,23 @@ impl Bounds {
     }
 }
 
-/// What those who look on are told: JSON where it is an object or a list, else the text.
-pub(super) fn step(call: CallNumber, outcome: &Outcome) -> Step {
+/// What those who look on are told: JSON where it is an object or a list, else the text; or why there
+/// is nothing.
+pub(crate) fn shown(outcome: &Outcome) -> Result<Value, String> {
     let text = outcome.content.replace('\0', "");
     if outcome.error.is_some() {
-        return Step::Failed { call, text };
+        return Err(text);
     }
     let json = serde_json::from_str(&text).ok();
     let json = json.filter(|it: &Value| it.is_object() || it.is_array());
-    Step::Output {
-        call,
-        output: json.map_or(Value::String(text), plain),
+    Ok(json.map_or(Value::String(text), plain))
+}
+
+/// The same as a step.
+pub(crate) fn step(call: CallNumber, outcome: &Outcome) -> Step {
+    match shown(outcome) {
+        Ok(output) => Step::Output { call, output },
+        Err(text) => Step::Failed { call, text },
     }
 }
 
@@ -73,57 +79,53 @@ fn plain(value: Value) -> Value {
 }
 
 /// An object that PostgreSQL can hold.
-pub(super) fn without_nul(object: Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn without_nul(object: Map<String, Value>) -> Map<String, Value> {
     let fields = object.into_iter();
     fields
         .map(|(name, value)| (name.replace('\0', ""), plain(value)))
         .collect()
 }
 
-pub(super) fn unknown_tool() -> Outcome {
+pub(crate) fn unknown_tool() -> Outcome {
     Outcome::failed("unknown_tool", "There is no tool of this name.".into())
 }
 
-pub(super) fn no_object() -> Outcome {
+pub(crate) fn no_object() -> Outcome {
     let text =
         "The arguments are no JSON object. Call the tool again with one that fits its schema.";
     Outcome::failed("invalid_arguments", text.into())
 }
 
-pub(super) fn too_many() -> Outcome {
+pub(crate) fn too_many() -> Outcome {
     let text = "This was not called: these were too many calls at once. Call it again if it is \
                 still needed.";
     Outcome::failed("too_many_calls", text.into())
 }
 
-pub(super) fn no_time() -> Outcome {
+pub(crate) fn no_time() -> Outcome {
     let text = "This was not called: the tools of this answer have taken too long. Answer with what \
                 there is.";
     Outcome::failed("no_time_left", text.into())
 }
 
-pub(super) fn timed_out() -> Outcome {
+pub(crate) fn timed_out() -> Outcome {
     Outcome::failed("timeout", "The tool took too long.".into())
 }
 
-pub(super) fn not_kept() -> Outcome {
+pub(crate) fn not_kept() -> Outcome {
     let text = "This was not called, because it could not be recorded.";
     Outcome::failed("not_recorded", text.into())
 }
 
-pub(super) fn denied() -> Outcome {
+pub(crate) fn denied() -> Outcome {
     let text = "The visitor said no to this call, so it was not made. Do not ask for it again unless \
                 they want it.";
     Outcome::failed(DENIED, text.into())
 }
 
-pub(super) fn not_confirmed() -> Outcome {
+pub(crate) fn not_confirmed() -> Outcome {
     let text = "This was not done: nobody confirmed it in time.";
     Outcome::failed("not_confirmed", text.into())
-}
-
-pub(super) fn dropped() -> Outcome {
-    Outcome::failed("dropped", "The answer ended before this did.".into())
 }
 
 #[cfg(test)]
