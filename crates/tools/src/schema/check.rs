@@ -26,7 +26,7 @@ pub(super) fn check(schema: &Schema, input: &Map<String, Value>) -> Result<(), V
         violations: Vec::new(),
     };
     let value = Value::Object(input.clone());
-    check.value(schema.as_value(), &value, "", 0);
+    check.value(schema.as_value(), &value, "", Reach::PART);
     if check.steps > MOST_STEPS {
         check.violations = Vec::new();
         check.complain("", "too intricate to be checked; send less at once");
@@ -40,6 +40,61 @@ pub(super) fn check(schema: &Schema, input: &Map<String, Value>) -> Result<(), V
     }
 }
 
+/// How a schema was reached.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// How deep values and references led.
+    depth: u32,
+    /// Whether it alone describes its value, so that a field which it does not describe is described
+    /// nowhere.
+    is_whole: bool,
+}
+
+impl Reach {
+    /// One of several descriptions of the same value; at the root callers look at what is described.
+    const PART: Self = Self {
+        depth: 0,
+        is_whole: false,
+    };
+
+    /// A value within the value.
+    const fn inside(self) -> Self {
+        Self {
+            depth: self.depth + 1,
+            is_whole: true,
+        }
+    }
+
+    /// The same value, by a schema to which this one leads.
+    fn led_on(self, keywords: &Map<String, Value>) -> Self {
+        Self {
+            depth: self.depth + 1,
+            is_whole: self.is_whole && !keywords.contains_key("properties"),
+        }
+    }
+
+    /// The same value, by one schema of several.
+    const fn part(self) -> Self {
+        Self {
+            depth: self.depth + 1,
+            is_whole: false,
+        }
+    }
+}
+
+/// Keywords beside which other schemas may describe fields of the same value.
+const DESCRIBED_ELSEWHERE: [&str; 9] = [
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "dependentSchemas",
+    "if",
+    "oneOf",
+    "propertyNames",
+    "unevaluatedProperties",
+];
+
 struct Check<'a> {
     schema: &'a Schema,
     patterns: Patterns,
@@ -48,12 +103,12 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn value(&mut self, schema: &Value, value: &Value, path: &str, depth: u32) {
+    fn value(&mut self, schema: &Value, value: &Value, path: &str, reach: Reach) {
         self.steps += 1;
         if self.steps > MOST_STEPS {
             return;
         }
-        if depth > DEEPEST {
+        if reach.depth > DEEPEST {
             return self.complain(path, "is nested too deep");
         }
         let keywords = match schema {
@@ -64,7 +119,7 @@ impl Check<'_> {
         if let Some(reference) = keywords.get("$ref").and_then(Value::as_str)
             && let Some(referred) = self.schema.referred(reference)
         {
-            self.value(referred, value, path, depth + 1);
+            self.value(referred, value, path, reach.led_on(keywords));
         }
         if let Some(kind) = keywords.get("type")
             && !is_of(kind, value)
@@ -78,11 +133,11 @@ impl Check<'_> {
         match value {
             Value::String(text) => self.text(keywords, text, path),
             Value::Number(number) => self.number(keywords, number, path),
-            Value::Array(items) => self.items(keywords, items, path, depth),
-            Value::Object(members) => self.members(keywords, members, path, depth),
+            Value::Array(items) => self.items(keywords, items, path, reach),
+            Value::Object(members) => self.members(keywords, members, path, reach),
             Value::Null | Value::Bool(_) => {}
         }
-        self.combined(keywords, value, path, depth);
+        self.combined(keywords, value, path, reach);
     }
 
     fn fixed(&mut self, keywords: &Map<String, Value>, value: &Value, path: &str) {
@@ -139,9 +194,14 @@ impl Check<'_> {
                 self.complain(path, &format!("must be {how} {bound}"));
             }
         }
+        if let Some(step) = keywords.get("multipleOf").and_then(Value::as_f64)
+            && !is_multiple(value, step)
+        {
+            self.complain(path, &format!("must be a multiple of {step}"));
+        }
     }
 
-    fn items(&mut self, keywords: &Map<String, Value>, items: &[Value], path: &str, depth: u32) {
+    fn items(&mut self, keywords: &Map<String, Value>, items: &[Value], path: &str, reach: Reach) {
         let count = items.len() as u64;
         self.counted(keywords, "minItems", "maxItems", count, "items", path);
         let first = match keywords.get("prefixItems") {
@@ -150,7 +210,7 @@ impl Check<'_> {
         };
         for (at, item) in items.iter().enumerate() {
             if let Some(schema) = first.get(at).or_else(|| keywords.get("items")) {
-                self.value(schema, item, &below(path, &at.to_string()), depth + 1);
+                self.value(schema, item, &below(path, &at.to_string()), reach.inside());
             }
         }
         let is_unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
@@ -166,7 +226,7 @@ impl Check<'_> {
         keywords: &Map<String, Value>,
         members: &Map<String, Value>,
         path: &str,
-        depth: u32,
+        reach: Reach,
     ) {
         let count = members.len() as u64;
         self.counted(
@@ -177,52 +237,73 @@ impl Check<'_> {
             "fields",
             path,
         );
-        let required = keywords.get("required").and_then(Value::as_array);
-        for name in required.into_iter().flatten().filter_map(Value::as_str) {
+        let list = keywords.get("required").and_then(Value::as_array);
+        let list = || list.into_iter().flatten().filter_map(Value::as_str);
+        let required = |name: &str| list().any(|it| it == name);
+        for name in list() {
             if !members.contains_key(name) {
                 self.complain(&below(path, name), "is missing");
             }
         }
-        let properties = keywords.get("properties").and_then(Value::as_object);
-        // Which names patterns stand for is not known here.
-        let others = match keywords.contains_key("patternProperties") {
-            true => None,
-            false => keywords.get("additionalProperties"),
-        };
+        let named = |name: &str| keywords.get(name).and_then(Value::as_object);
+        let (properties, patterns) = (named("properties"), named("patternProperties"));
+        let others = keywords.get("additionalProperties");
+        let is_all = reach.is_whole
+            && properties.is_some_and(|it| !it.is_empty())
+            && !DESCRIBED_ELSEWHERE
+                .iter()
+                .any(|it| keywords.contains_key(*it));
         for (name, value) in members {
+            let path = below(path, name);
             let described = properties.and_then(|it| it.get(name));
-            if let Some(schema) = described.or(others) {
-                self.value(schema, value, &below(path, name), depth + 1);
+            let mut schemas: Vec<_> = described.into_iter().collect();
+            let mut may_be_described = required(name);
+            for (pattern, schema) in patterns.into_iter().flatten() {
+                match self.patterns.judge(pattern, name) {
+                    Some(true) => schemas.push(schema),
+                    Some(false) => {}
+                    None => may_be_described = true,
+                }
+            }
+            if schemas.is_empty() && !may_be_described {
+                if is_all {
+                    self.complain(&path, "is not described");
+                }
+                schemas.extend(others);
+            }
+            for schema in schemas {
+                self.value(schema, value, &path, reach.inside());
             }
         }
     }
 
-    fn combined(&mut self, keywords: &Map<String, Value>, value: &Value, path: &str, depth: u32) {
+    fn combined(&mut self, keywords: &Map<String, Value>, value: &Value, path: &str, reach: Reach) {
         let list = |name: &str| keywords.get(name).and_then(Value::as_array);
         for schema in list("allOf").into_iter().flatten() {
-            self.value(schema, value, path, depth + 1);
+            self.value(schema, value, path, reach.part());
         }
+        let on = reach.led_on(keywords);
         if let Some(schemas) = list("anyOf")
-            && !schemas.iter().any(|it| self.fits(it, value, depth))
+            && !schemas.iter().any(|it| self.fits(it, value, on))
         {
             self.complain(path, "fits none of the forms that are allowed");
         }
         if let Some(schemas) = list("oneOf") {
-            let fitting = schemas.iter().filter(|it| self.fits(it, value, depth));
+            let fitting = schemas.iter().filter(|it| self.fits(it, value, on));
             if fitting.count() != 1 {
                 self.complain(path, "must fit exactly one of the forms that are allowed");
             }
         }
         if let Some(schema) = keywords.get("not")
-            && self.fits(schema, value, depth)
+            && self.fits(schema, value, reach.part())
         {
             self.complain(path, "has a form that is not allowed");
         }
     }
 
-    fn fits(&mut self, schema: &Value, value: &Value, depth: u32) -> bool {
+    fn fits(&mut self, schema: &Value, value: &Value, reach: Reach) -> bool {
         let before = self.violations.len();
-        self.value(schema, value, "", depth + 1);
+        self.value(schema, value, "", reach);
         let fits = self.violations.len() == before;
         self.violations.truncate(before);
         fits
@@ -256,6 +337,13 @@ impl Check<'_> {
             message: message.to_owned(),
         });
     }
+}
+
+/// Whether a number is a multiple of a step, but for what a number of few digits loses in binary: 19.99
+/// is one of 0.01.
+fn is_multiple(value: f64, step: f64) -> bool {
+    let times = value / step;
+    !times.is_finite() || (times - times.round()).abs() <= 1e-9 * times.abs().max(1.0)
 }
 
 /// Whether a value is of a type, or of one of several.

@@ -104,6 +104,16 @@ fn values_are_judged_as_the_standard_says() {
             json!([1]),
             json!(["a"]),
         ),
+        (
+            json!({ "multipleOf": 0.01 }),
+            json!([19.99, 0, 1e15, -0.07]),
+            json!([0.001, 19.995]),
+        ),
+        (
+            json!({ "patternProperties": { "^x_": { "type": "integer" } }, "additionalProperties": false }),
+            json!([{ "x_a": 1 }, {}]),
+            json!([{ "x_a": "1" }, { "y": 1 }]),
+        ),
         (json!(true), json!([1, "a"]), json!([])),
         (json!(false), json!([]), json!([1, "a"])),
     ];
@@ -118,6 +128,62 @@ fn values_are_judged_as_the_standard_says() {
             assert!(found.iter().all(|it| it.starts_with('a')), "{found:?}");
         }
     }
+}
+
+/// Where one schema alone describes an object, what it does not describe is sent to nobody; JSON Schema
+/// would allow it.
+#[test]
+fn a_field_within_that_is_described_nowhere_does_not_fit() {
+    let one = json!({ "properties": { "b": {} } });
+    let with = |more: Value| {
+        let mut schema = one.clone();
+        schema
+            .as_object_mut()
+            .unwrap()
+            .append(&mut more.as_object().unwrap().clone());
+        schema
+    };
+    let cases = [
+        (one.clone(), false),
+        (json!({ "type": "object" }), true),
+        (json!({ "properties": {} }), true),
+        (with(json!({ "additionalProperties": true })), true),
+        (with(json!({ "patternProperties": { "^c": {} } })), true),
+        (with(json!({ "patternProperties": { "^d": {} } })), false),
+        (with(json!({ "required": ["c"] })), true),
+        (
+            with(json!({ "allOf": [{ "properties": { "c": {} } }] })),
+            true,
+        ),
+        (
+            with(json!({ "anyOf": [{ "properties": { "c": {} } }] })),
+            true,
+        ),
+        (json!({ "anyOf": [one.clone(), { "type": "null" }] }), false),
+        (json!({ "allOf": [one.clone()] }), true),
+        (json!({ "items": one.clone() }), true),
+    ];
+    for (schema, fits) in cases {
+        let found = misfits(&json!({ "a": schema }), &json!({ "a": { "b": 1, "c": 2 } }));
+        assert_eq!(found.is_empty(), fits, "{schema}: {found:?}");
+    }
+    let list = json!({ "a": { "items": one } });
+    let found = misfits(&list, &json!({ "a": [{ "b": 1 }, { "c": 2 }] }));
+    assert_eq!(found, ["a.1.c is not described"]);
+}
+
+#[test]
+fn names_of_arguments_are_allowed_by_pattern() {
+    let schema = json!({ "patternProperties": { "^x_": { "type": "integer" } } });
+    let schema = Schema::parse(schema).unwrap();
+    assert!(schema.declares("x_a") && !schema.declares("y"));
+    assert_eq!(
+        schema
+            .check(json!({ "x_a": "1" }).as_object().unwrap())
+            .unwrap_err()[0]
+            .field,
+        "x_a"
+    );
 }
 
 #[test]

@@ -19,12 +19,14 @@ const LEADING_OUT: [&str; 5] = [
     "$id",
     "$recursiveRef",
 ];
+/// What a whole schema may be called, since no reference in it can name it.
+const NAME: &str = "$id";
 /// Keywords whose value is a schema.
 const ONE_SCHEMA: [&str; 3] = ["additionalProperties", "items", "not"];
 /// Keywords whose value is a list of schemas.
 const SCHEMAS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value is schemas by name.
-const NAMED_SCHEMAS: [&str; 3] = ["$defs", "definitions", "properties"];
+const NAMED_SCHEMAS: [&str; 4] = ["$defs", "definitions", "patternProperties", "properties"];
 const COUNTS: [&str; 6] = [
     "maxItems",
     "maxLength",
@@ -99,7 +101,7 @@ impl Examiner {
         };
         for name in LEADING_OUT {
             self.require(
-                !keywords.contains_key(name),
+                !keywords.contains_key(name) || path.is_empty() && name == NAME,
                 &below(path, name),
                 "not known here: describe the arguments in this one schema",
             );
@@ -121,6 +123,14 @@ impl Examiner {
                 }
                 Some(_) => self.complain(&path, "a list of schemas"),
             }
+        }
+        for pattern in keywords
+            .get("patternProperties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(Map::keys)
+        {
+            self.pattern(pattern, &below(path, "patternProperties"));
         }
         for name in NAMED_SCHEMAS {
             let path = below(path, name);
@@ -162,7 +172,15 @@ impl Examiner {
                     &path,
                     "a list of values",
                 ),
-                "pattern" => self.pattern(value, &path),
+                "pattern" => match value.as_str() {
+                    Some(pattern) => self.pattern(pattern, &path),
+                    None => self.complain(&path, "a text"),
+                },
+                "multipleOf" => self.require(
+                    value.as_f64().is_some_and(|it| it > 0.0),
+                    &path,
+                    "a number above 0",
+                ),
                 "$ref" => match value.as_str() {
                     Some(reference) => self.references.push((path, reference.to_owned())),
                     None => self.complain(&path, "a text"),
@@ -178,18 +196,15 @@ impl Examiner {
         }
     }
 
-    fn pattern(&mut self, value: &Value, path: &str) {
+    fn pattern(&mut self, pattern: &str, path: &str) {
         self.patterns += 1;
         self.require(
             self.patterns <= pattern::MOST,
             path,
             &format!("at most {} patterns", pattern::MOST),
         );
-        let compiles = value
-            .as_str()
-            .is_some_and(|it| pattern::compile(it).is_some());
         self.require(
-            self.patterns > pattern::MOST || compiles,
+            self.patterns > pattern::MOST || pattern::compile(pattern).is_some(),
             path,
             "a regular expression that is not too large, without looking around and without referring back",
         );
@@ -245,8 +260,9 @@ mod tests {
     fn what_is_wrong_is_named_by_its_place() {
         let schema = json!({
             "$id": "https://example.com/schema",
+            "patternProperties": { "(": {} },
             "properties": {
-                "a": { "type": "text" },
+                "a": { "type": "text", "$id": "https://example.com/a", "multipleOf": 0 },
                 "b": { "minLength": -1, "pattern": "(" },
                 "c": { "$ref": "https://example.com/remote.json" },
                 "d": { "anyOf": [], "minimum": "1" },
@@ -260,7 +276,9 @@ mod tests {
         let mut found = complaints(schema.clone());
         found.sort();
         let expected = [
-            "$id",
+            "patternProperties",
+            "properties.a.$id",
+            "properties.a.multipleOf",
             "properties.a.type",
             "properties.b.minLength",
             "properties.b.pattern",

@@ -1,7 +1,7 @@
 //! JSON schemas of arguments: examined when they are saved, and checked against before a call is sent.
 //!
 //! Of JSON Schema (2020-12) this knows what schemas of arguments use: types, `enum` and `const`,
-//! bounds, `pattern`, properties, items, `anyOf`, `oneOf`, `allOf`, `not`, and references within the
+//! bounds, `pattern`, properties by name and by pattern, items, `anyOf`, `oneOf`, `allOf`, `not`, and references within the
 //! schema. What else a schema says is told to the model and not checked, `format` included, which
 //! the standard makes a remark.
 //!
@@ -59,7 +59,8 @@ impl Schema {
         check::check(self, input)
     }
 
-    /// Whether arguments may be called `name`: they are described, or any name is allowed by name.
+    /// Whether arguments may be called `name`: it is described, or matches a pattern of names that are,
+    /// or any name is allowed.
     #[must_use]
     pub fn declares(&self, name: &str) -> bool {
         let allows_more = match self.0.get("additionalProperties") {
@@ -67,7 +68,10 @@ impl Schema {
             Some(Value::Object(_)) => true,
             _ => false,
         };
-        allows_more || self.property(name)
+        let patterns = self.0.get("patternProperties").and_then(Value::as_object);
+        let mut matching = pattern::Patterns::default();
+        let mut patterns = patterns.into_iter().flat_map(Map::keys);
+        allows_more || self.property(name) || patterns.any(|it| matching.allow(it, name))
     }
 
     /// Whether `name` is described.

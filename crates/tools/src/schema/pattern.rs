@@ -27,12 +27,15 @@ pub(super) fn compile(pattern: &str) -> Option<Regex> {
 impl Patterns {
     /// Whether a text matches; one that cannot be judged does.
     pub(super) fn allow(&mut self, pattern: &str, text: &str) -> bool {
+        self.judge(pattern, text).unwrap_or(true)
+    }
+
+    /// Whether a text matches, if that can be judged.
+    pub(super) fn judge(&mut self, pattern: &str, text: &str) -> Option<bool> {
         if !self.0.contains_key(pattern) && self.0.len() < MOST {
             self.0.insert(pattern.to_owned(), compile(pattern));
         }
-        match self.0.get(pattern) {
-            Some(Some(regex)) => regex.is_match(text),
-            Some(None) | None => true,
-        }
+        let compiled = self.0.get(pattern)?.as_ref()?;
+        Some(compiled.is_match(text))
     }
 }
