@@ -204,8 +204,9 @@ impl AnswerStream {
                     self.finish(usage, ending, raw);
                 }
                 Poll::Ready(Step::Failed(error)) => {
+                    let taken = incoming.taken();
                     self.incoming = None;
-                    self.failure = Some(error);
+                    self.failure = Some(error.having_taken(taken));
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use stoa_domain::Provider;
 
+use crate::answer::Usage;
 use crate::redact;
 
 /// A failed call, or an answer that broke.
@@ -22,6 +23,8 @@ pub struct AiError {
     provider_message: Option<String>,
     /// The wait of a failure that is no rate limit.
     wait: Option<Duration>,
+    /// What the provider had counted by then.
+    taken: Option<Usage>,
 }
 
 /// What went wrong.
@@ -111,6 +114,7 @@ impl AiError {
             detail: detail.into(),
             provider_message: None,
             wait: None,
+            taken: None,
         }
     }
 
@@ -148,9 +152,16 @@ impl AiError {
         );
         Self {
             detail,
+            taken: None,
             ..self.clone()
         }
         .with_wait(left)
+    }
+
+    /// Adds what the provider had counted by then, unless that is known.
+    pub(crate) fn having_taken(mut self, taken: Option<Usage>) -> Self {
+        self.taken = self.taken.or(taken);
+        self
     }
 
     /// Takes `key` out of what the provider said.
@@ -177,6 +188,12 @@ impl AiError {
     #[must_use]
     pub fn provider_message(&self) -> Option<&str> {
         self.provider_message.as_deref()
+    }
+
+    /// What the call took all the same, as far as the provider has said: a failed call may be paid for.
+    #[must_use]
+    pub fn taken(&self) -> Option<Usage> {
+        self.taken
     }
 
     /// How long the provider asks to wait, when it says.

@@ -182,7 +182,7 @@ pub async fn reserve(
 }
 
 /// Takes a reservation off whose event will never be counted, such as that of an answer without a
-/// word, and adds what was spent for it all the same.
+/// word, and adds what was spent for it all the same, also where nothing had to be reserved.
 ///
 /// # Errors
 /// When the database fails.
@@ -197,12 +197,16 @@ pub async fn settle(
              DELETE FROM stoa_platform.budget_reservations
              WHERE instance_id = $1 AND message_id = $2 AND kind = $3
              RETURNING end_user_hash, address_hash
+         ), spender AS (
+             SELECT end_user_hash, address_hash FROM settled
+             UNION ALL
+             SELECT NULL, NULL WHERE NOT EXISTS (SELECT FROM settled)
          )
          INSERT INTO stoa_platform.budget_counters AS c
              (instance_id, period, starts_on, subject, subject_hash, tokens, micros, unknown_costs)
          SELECT $1, p.period, p.starts_on, s.subject, s.hash, $4, coalesce($5::bigint, 0),
                 CASE WHEN $5::bigint IS NULL THEN 1 ELSE 0 END
-         FROM settled
+         FROM spender
          CROSS JOIN (VALUES ('day', $6::date), ('month', $7::date)) AS p (period, starts_on)
          CROSS JOIN LATERAL (VALUES ('instance', ''::bytea), ('end_user', end_user_hash), ('address', address_hash))
              AS s (subject, hash)

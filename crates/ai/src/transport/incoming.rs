@@ -92,6 +92,11 @@ impl Incoming {
         }
     }
 
+    /// What the provider has counted so far.
+    pub(crate) fn taken(&self) -> Option<Usage> {
+        self.usage.known()
+    }
+
     /// Goes one step on, appending what there is to say.
     pub(crate) fn poll_step(
         &mut self,

@@ -86,6 +86,7 @@ pub(crate) fn explain(refusal: &Refusal<'_>, key: Option<&SecretString>) -> AiEr
     AiError::new(code, detail)
         .with_wait(wait)
         .with_provider_message(redact::message(&said.message, key))
+        .having_taken(said.usage.known())
 }
 
 /// What an error in the middle of a stream, after a status of 200, means.
@@ -96,6 +97,7 @@ pub(crate) fn in_stream(said: &Said) -> AiError {
     AiError::new(code, format!("an error in the stream, type `{kind}`"))
         .with_wait(said.wait)
         .with_provider_message(redact::message(&said.message, None))
+        .having_taken(said.usage.known())
 }
 
 /// Whether a request was refused because the model has no temperature to set: "Unsupported value:
@@ -170,6 +172,39 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
+
+    #[test]
+    fn what_was_counted_of_a_call_that_failed_is_kept() {
+        let taken = |body: &str| {
+            let taken = explained(400, body).taken()?;
+            Some((taken.input_tokens, taken.output_tokens))
+        };
+        for (body, expected) in [
+            (
+                r#"{"error":{"message":"m"},"usage":{"prompt_tokens":7,"completion_tokens":2}}"#,
+                Some((7, 2)),
+            ),
+            (
+                r#"{"error":{"message":"m","usage":{"input_tokens":7}}}"#,
+                Some((7, 0)),
+            ),
+            (
+                r#"{"error":{"message":"m"},"usageMetadata":{"promptTokenCount":7}}"#,
+                Some((7, 0)),
+            ),
+            (r#"{"error":"m","usage":{"prompt_tokens":0}}"#, None),
+            (r#"{"error":{"message":"m"}}"#, None),
+            ("no", None),
+        ] {
+            assert_eq!(taken(body), expected, "{body}");
+        }
+        let failed = explained(500, r#"{"error":"m","usage":{"prompt_tokens":7}}"#);
+        assert_eq!(
+            failed.resting(3, None).taken(),
+            None,
+            "it was not made again"
+        );
+    }
 
     fn explained(status: u16, body: &str) -> AiError {
         let key = SecretString::from("sk-secret-0123456789");

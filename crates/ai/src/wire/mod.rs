@@ -83,15 +83,15 @@ impl Wire {
 
     /// Reads an answer that came whole.
     pub(crate) fn decode_whole(self, body: &[u8]) -> Result<Vec<Part>, AiError> {
+        let mut parts = Vec::new();
         match self {
-            Self::OpenaiChat(_) => openai_chat::decode_whole(body),
-            Self::Anthropic(_) => anthropic::decode_whole(body),
-            Self::Gemini => gemini::decode_whole(body),
+            Self::OpenaiChat(_) => openai_chat::decode_whole(body, &mut parts),
+            Self::Anthropic(_) => anthropic::decode_whole(body, &mut parts),
+            Self::Gemini => gemini::decode_whole(body, &mut parts),
         }
-        .map(|mut parts| {
-            self.forget_thoughts(&mut parts);
-            parts
-        })
+        .map_err(|error| error.having_taken(UsagePart::of(&parts).known()))?;
+        self.forget_thoughts(&mut parts);
+        Ok(parts)
     }
 
     /// Thoughts are kept for nobody but a model that wants to see them again.

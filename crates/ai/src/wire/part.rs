@@ -52,6 +52,27 @@ impl UsagePart {
         self.cached = later.cached.or(self.cached);
     }
 
+    /// What of it is known, if anything is.
+    pub(crate) fn known(self) -> Option<Usage> {
+        let usage = Usage {
+            input_tokens: self.input.unwrap_or(0),
+            output_tokens: self.output.unwrap_or(0),
+            cached_input_tokens: self.cached,
+        };
+        (usage.input_tokens > 0 || usage.output_tokens > 0).then_some(usage)
+    }
+
+    /// Of everything that was said.
+    pub(crate) fn of(parts: &[Part]) -> Self {
+        let mut usage = Self::default();
+        for part in parts {
+            if let Part::Usage(more) = part {
+                usage.merge(*more);
+            }
+        }
+        usage
+    }
+
     /// Both counts or none: a missing one is unknown, which is not 0.
     pub(crate) fn counted(self) -> Option<Usage> {
         Some(Usage {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::UsagePart;
+
 /// The fields of an error body that are worth looking at.
 ///
 /// Understands OpenAI's `{"error": {message, type, param, code}}`, Ollama's `{"error": "…"}`,
@@ -21,6 +23,8 @@ pub(crate) struct Said {
     pub(crate) reasons: Vec<String>,
     /// Google's wait.
     pub(crate) wait: Option<Duration>,
+    /// What was counted all the same, beside the error or in it.
+    pub(crate) usage: UsagePart,
 }
 
 impl Said {
@@ -44,6 +48,7 @@ impl Said {
                 ..Self::default()
             };
         }
+        let usage = [value, error].into_iter().find_map(usage_of);
         let code = error.get("code");
         let status_word = error.get("status").and_then(Value::as_str);
         let kind = error.get("type").map(text_of);
@@ -54,6 +59,7 @@ impl Said {
         Self {
             reasons: details.iter().flat_map(reasons_of).collect(),
             wait: details.iter().find_map(wait_of),
+            usage: usage.unwrap_or_default(),
             message: ["message", "detail", "msg"]
                 .iter()
                 .find_map(|name| error.get(name))
@@ -100,6 +106,17 @@ fn reasons_of(detail: &Value) -> Vec<String> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect()
+}
+
+/// The counts of any of the formats.
+fn usage_of(value: &Value) -> Option<UsagePart> {
+    let usage = value.get("usage").or_else(|| value.get("usageMetadata"))?;
+    let count = |names: [&str; 3]| names.iter().find_map(|name| usage.get(name)?.as_u64());
+    Some(UsagePart {
+        input: count(["prompt_tokens", "input_tokens", "promptTokenCount"]),
+        output: count(["completion_tokens", "output_tokens", "candidatesTokenCount"]),
+        cached: None,
+    })
 }
 
 /// The wait of a `google.rpc.RetryInfo`, such as `34.07s`.

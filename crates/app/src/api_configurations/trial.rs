@@ -1,15 +1,18 @@
 //! Asking a provider for a few words, to see whether a configuration works.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stoa_ai::{AiError, ChatRequest, Endpoint, Message};
 use stoa_client_db::api_configurations;
-use stoa_domain::{ApiConfigurationId, MessageRole, Provider};
+use stoa_domain::{ApiConfigurationId, Budgets, MessageId, MessageRole, Provider};
+use stoa_platform_db::usage_events::UsageKind;
 
 use super::{ApiConfiguration, ApiConfigurationError, is_ready, note_ready};
 use crate::App;
 use crate::access::ClientCaller;
+use crate::budgets::{Payer, Spender, embed_for, of_configuration};
 use crate::contents::open_endpoint;
 
 /// Enough to see that words come.
@@ -49,7 +52,7 @@ impl fmt::Debug for TrialFailure {
 /// When there is none with this id, or a database fails. That the provider fails, or that the stored
 /// key does not open, is a result, not an error.
 pub async fn test(
-    app: &App,
+    app: &Arc<App>,
     caller: &ClientCaller,
     id: ApiConfigurationId,
 ) -> Result<Trial, ApiConfigurationError> {
@@ -60,9 +63,12 @@ pub async fn test(
     let stored = found.ok_or(ApiConfigurationError::NotFound)?;
     let started = Instant::now();
     let outcome = match open_endpoint(&stored, caller.instance(), caller.registered().key()) {
-        Ok(endpoint) => ask(app, &endpoint, &stored)
-            .await
-            .map_err(|error| told(&error)),
+        Ok(endpoint) => {
+            let spender = spender(app, caller);
+            let asked = ask(app, &endpoint, &stored, &spender).await;
+            spender.settle().await;
+            asked.map_err(|error| told(&error))
+        }
         Err(error) => {
             tracing::warn!(instance = %caller.instance(), configuration = %id, %error, "an AI configuration's secret does not open");
             Err(key_needed())
@@ -94,8 +100,21 @@ pub async fn test(
     })
 }
 
+/// Who pays: the instance, whose budgets count a test and do not stand against it. It is no answer, and
+/// nobody is billed for it.
+fn spender(app: &Arc<App>, caller: &ClientCaller) -> Spender {
+    let event = (app.new_id(MessageId::generate), UsageKind::Completion);
+    let (nobody, unlimited) = (Payer::default(), Budgets::default());
+    Spender::new(app, caller.registered(), &unlimited, nobody, event)
+}
+
 /// The model that answered.
-async fn ask(app: &App, endpoint: &Endpoint, stored: &ApiConfiguration) -> Result<String, AiError> {
+async fn ask(
+    app: &App,
+    endpoint: &Endpoint,
+    stored: &ApiConfiguration,
+    spender: &Spender,
+) -> Result<String, AiError> {
     let settings = &stored.settings;
     if settings.provider == Provider::Passages {
         return Ok(settings.model.clone());
@@ -111,11 +130,23 @@ async fn ask(app: &App, endpoint: &Endpoint, stored: &ApiConfiguration) -> Resul
         max_output_tokens: Some(limit.map_or(TOKENS, |it| it.min(TOKENS))),
         ..ChatRequest::default()
     };
-    let completion = app.ai().complete(endpoint, &request).await?;
+    let price = of_configuration(settings).0;
+    let mut bill = spender.unlimited((settings.provider, price), &request);
+    let completion = match app.ai().complete(endpoint, &request).await {
+        Ok(completion) => completion,
+        Err(error) => {
+            bill.failed(error.taken());
+            return Err(error);
+        }
+    };
+    bill.came(&completion.text);
+    completion.usage.iter().for_each(|usage| bill.says(*usage));
+    drop(bill);
     if let Some(model) = &settings.embedding_model {
         // Two, since what is refused is vectors of different lengths.
         let texts = ["OK".to_owned(), "A longer text than that.".to_owned()];
-        app.ai().embed(endpoint, model, &texts).await?;
+        let bill = spender.unlimited_embedding(settings.provider, model, &texts);
+        embed_for(app, bill, (endpoint, model), &texts).await?;
     }
     Ok(completion.model.unwrap_or(request.model))
 }

@@ -18,8 +18,10 @@ pub(super) struct Account {
     micros: Option<i64>,
     /// What is known to have been paid; `None` once a price or a provider's count is missing.
     cost: Option<i64>,
-    /// Whether the ledger holds a reservation that no usage event is on its way to take off.
+    /// Whether the ledger holds a reservation for it.
     pub(super) is_reserved: bool,
+    /// Whether somebody else sees to it that the ledger knows what was taken.
+    pub(super) is_settled: bool,
 }
 
 impl Default for Account {
@@ -29,6 +31,7 @@ impl Default for Account {
             micros: Some(0),
             cost: Some(0),
             is_reserved: false,
+            is_settled: false,
         }
     }
 }
@@ -75,6 +78,8 @@ pub(crate) struct Bill {
     /// About how many tokens came.
     written: u64,
     said: Option<Usage>,
+    /// What the provider had counted of a call that broke off.
+    partly: Option<Usage>,
     is_void: bool,
 }
 
@@ -92,13 +97,16 @@ impl Bill {
             model,
             written: 0,
             said: None,
+            partly: None,
             is_void: false,
         }
     }
 
-    /// The call took nothing: it was refused, or never made.
-    pub(crate) fn void(mut self) {
-        self.is_void = true;
+    /// The call failed before anything came of it: it took what the provider says that it did, else
+    /// nothing.
+    pub(crate) fn failed(mut self, taken: Option<Usage>) {
+        self.said = taken;
+        self.is_void = self.said.is_none();
     }
 
     /// What the provider says that it took.
@@ -113,6 +121,10 @@ impl Bill {
         self.written = self.written.saturating_add(tokens);
     }
 
+    fn broke(&mut self, taken: Option<Usage>) {
+        self.partly = taken;
+    }
+
     fn saw(&mut self, event: &AnswerEvent) {
         match event {
             AnswerEvent::Text(text) | AnswerEvent::ToolCallArguments { text, .. } => {
@@ -125,6 +137,18 @@ impl Bill {
     }
 }
 
+impl Bill {
+    /// What was sent, by the provider's word where it said so much before it broke off, and what came.
+    fn guessed(&self) -> Usage {
+        let sent = self.partly.filter(|it| it.input_tokens > 0);
+        let came = self.partly.map_or(0, |it| it.output_tokens);
+        Usage {
+            output_tokens: came.max(self.written),
+            ..sent.unwrap_or(self.estimate)
+        }
+    }
+}
+
 impl Drop for Bill {
     fn drop(&mut self) {
         if self.is_void {
@@ -132,10 +156,7 @@ impl Drop for Bill {
         }
         // A server that says 0 where words came does not count.
         let said = self.said.filter(|it| total(*it) > 0);
-        let took = said.unwrap_or(Usage {
-            output_tokens: self.written,
-            ..self.estimate
-        });
+        let took = said.unwrap_or_else(|| self.guessed());
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         account.add(took, self.price, said.is_some());
     }
@@ -164,8 +185,11 @@ impl PaidStream {
     /// As [`AnswerStream::next`].
     pub(crate) async fn next(&mut self) -> Option<Result<AnswerEvent, AiError>> {
         let event = self.stream.next().await;
-        if let (Some(bill), Some(Ok(event))) = (&mut self.bill, &event) {
-            bill.saw(event);
+        if let (Some(bill), Some(event)) = (&mut self.bill, &event) {
+            match event {
+                Ok(event) => bill.saw(event),
+                Err(error) => bill.broke(error.taken()),
+            }
         }
         event
     }
@@ -222,7 +246,7 @@ mod tests {
         drop(said);
         assert_eq!(seen(&account), (10, Some(10), Some(10)));
 
-        bill(&account, DOLLAR).void();
+        bill(&account, DOLLAR).failed(None);
         assert_eq!(seen(&account), (10, Some(10), Some(10)));
 
         let mut silent = bill(&account, DOLLAR);
@@ -233,6 +257,29 @@ mod tests {
             (111, Some(111), None),
             "what nobody counted is in the budget and has no known cost"
         );
+    }
+
+    #[test]
+    fn a_call_that_fails_is_settled_by_what_the_provider_had_counted() {
+        let account = Arc::default();
+        bill(&account, DOLLAR).failed(Some(usage(7, 0)));
+        assert_eq!(seen(&account), (7, Some(7), Some(7)));
+
+        let mut broken = bill(&account, DOLLAR);
+        broken.came("word");
+        broken.broke(Some(usage(9, 0)));
+        drop(broken);
+        assert_eq!(
+            seen(&account),
+            (17, Some(17), None),
+            "what was sent is known, what came is estimated"
+        );
+
+        let mut broken = bill(&account, DOLLAR);
+        broken.came("word");
+        broken.broke(None);
+        drop(broken);
+        assert_eq!(seen(&account).0, 17 + 101);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod bill;
 mod estimate;
 mod news;
 mod price;
+mod room;
 mod spender;
 mod vectors;
 
@@ -29,7 +30,7 @@ pub use price::PriceSource;
 pub(crate) use price::of_configuration;
 pub use spender::{Exhausted, Refused};
 pub(crate) use spender::{Payer, Spender};
-pub(crate) use vectors::{NotEmbedded, embed};
+pub(crate) use vectors::{NotEmbedded, embed, embed_for};
 
 use crate::App;
 use crate::access::ClientCaller;

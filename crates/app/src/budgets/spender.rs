@@ -10,18 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use stoa_ai::prices::Price;
 use stoa_ai::{ChatRequest, Usage};
 use stoa_domain::seal::DataKey;
 use stoa_domain::{Budgets, EndUserId, MessageId, PeriodLimits, Provider, SessionId};
 use stoa_platform_db::DbError;
-use stoa_platform_db::budgets::{
-    self, Amount, Limit, People, Period, Reservation, Standing, Subject,
-};
+use stoa_platform_db::budgets::{self, Amount, Limit, People, Period, Reservation, Subject};
 use stoa_platform_db::usage_events::{Spent, UsageKind};
 use tokio::runtime::Handle;
 
 use super::bill::{Account, Bill};
-use super::{estimate, price};
+use super::{estimate, price, room};
 use crate::App;
 use crate::contents::Model;
 use crate::meter::Metered;
@@ -133,7 +132,7 @@ impl Spender {
 
     async fn open(
         &self,
-        price: Option<stoa_ai::prices::Price>,
+        price: Option<Price>,
         estimate: Usage,
         (provider, model): (Provider, &str),
     ) -> Result<Bill, Refused> {
@@ -166,7 +165,9 @@ impl Spender {
             at,
             until: at + RESERVED_FOR,
         };
-        let standings = self.ask(&reservation).await.map_err(Refused::Ledger)?;
+        let standings = room::of(&self.app, &reservation)
+            .await
+            .map_err(Refused::Ledger)?;
         let seen = self.limits.iter().zip(&standings);
         for (limit, standing) in seen.clone() {
             self.app
@@ -194,11 +195,6 @@ impl Spender {
         }
     }
 
-    async fn ask(&self, reservation: &Reservation<'_>) -> Result<Vec<Standing>, DbError> {
-        let mut connection = self.app.platform().acquire().await?;
-        budgets::reserve(&mut connection, reservation).await
-    }
-
     /// What its calls took, to be counted: whoever asks counts it. Every bill is to be dropped.
     pub(crate) fn metered(
         &self,
@@ -208,7 +204,7 @@ impl Spender {
     ) -> Metered {
         let mut account = self.account();
         // The event takes the reservation off.
-        account.is_reserved = false;
+        account.is_settled = true;
         Metered {
             instance: self.registered.id(),
             message: self.message,
@@ -233,6 +229,57 @@ impl Spender {
         }
     }
 
+    /// Tells the ledger what its calls took that are counted as nothing else, and waits until it knows.
+    pub(crate) async fn settle(self) {
+        if let Some(settling) = self.settling() {
+            settling.await;
+        }
+    }
+
+    /// What is left to be told to the ledger, once.
+    fn settling(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let mut account = self.account();
+        let spent = account.amount();
+        let has_news = account.is_reserved || spent.tokens > 0;
+        if std::mem::replace(&mut account.is_settled, true) || !has_news {
+            return None;
+        }
+        let key = (self.registered.id(), self.message, self.kind);
+        let app = Arc::clone(&self.app);
+        Some(async move {
+            if let Err(error) = settle(&app, key, spent).await {
+                tracing::warn!(%error, "what was taken is not in the budgets; a reservation ends by itself");
+            }
+        })
+    }
+
+    /// Leaves it to the sweep to count what its calls took, which finds their answer uncounted: the
+    /// reservation stays until then.
+    pub(crate) fn leave_to_the_sweep(&self) {
+        self.account().is_settled = true;
+    }
+
+    /// The bill of a call that is made whatever budgets say, and counted in them: the test of a
+    /// configuration.
+    pub(crate) fn unlimited(&self, of: (Provider, Option<Price>), request: &ChatRequest) -> Bill {
+        let (provider, price) = of;
+        let estimate = estimate::of_chat(provider, request);
+        let model = (provider, request.model.clone());
+        Bill::new(&self.account, price, estimate, model)
+    }
+
+    /// The same of texts that are embedded.
+    pub(crate) fn unlimited_embedding(
+        &self,
+        provider: Provider,
+        model: &str,
+        texts: &[String],
+    ) -> Bill {
+        let price = price::of_embedding(provider, model);
+        let estimate = estimate::of_embedding(provider, model, texts);
+        Bill::new(&self.account, price, estimate, (provider, model.to_owned()))
+    }
+
     /// What its calls cost, in millionths, where prices and tokens of all are known. Every bill is to
     /// be dropped.
     pub(crate) fn cost(&self) -> Option<i64> {
@@ -248,20 +295,12 @@ impl Drop for Spender {
     /// What was reserved and never counted is given back, but for what was taken: a model was asked
     /// for an answer of which no word came, or whoever wanted it has gone.
     fn drop(&mut self) {
-        let account = self.account();
-        if !account.is_reserved || Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             return;
         }
-        let spent = account.amount();
-        drop(account);
-        let key = (self.registered.id(), self.message, self.kind);
-        let app = Arc::clone(&self.app);
-        let settling = async move {
-            if let Err(error) = settle(&app, key, spent).await {
-                tracing::warn!(%error, "a reservation was not taken off; it ends by itself");
-            }
-        };
-        self.app.tasks().spawn(settling);
+        if let Some(settling) = self.settling() {
+            self.app.tasks().spawn(settling);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use stoa_ai::{AiError, Endpoint, Usage};
 
+use super::bill::Bill;
 use super::spender::{Refused, Spender};
 use crate::App;
 
@@ -26,10 +27,25 @@ pub(crate) async fn embed(
     (endpoint, model): (&Endpoint, &str),
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, NotEmbedded> {
-    let mut bill = spender
+    let bill = spender
         .reserve_embedding(endpoint.provider, model, texts)
         .await
         .map_err(NotEmbedded::Refused)?;
+    embed_for(app, bill, (endpoint, model), texts)
+        .await
+        .map_err(NotEmbedded::Provider)
+}
+
+/// The vectors of texts, on this bill.
+///
+/// # Errors
+/// When the provider fails.
+pub(crate) async fn embed_for(
+    app: &App,
+    mut bill: Bill,
+    (endpoint, model): (&Endpoint, &str),
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>, AiError> {
     match app.ai().embed_counted(endpoint, model, texts).await {
         Ok((vectors, tokens)) => {
             if let Some(input_tokens) = tokens {
@@ -42,8 +58,8 @@ pub(crate) async fn embed(
             Ok(vectors)
         }
         Err(error) => {
-            bill.void();
-            Err(NotEmbedded::Provider(error))
+            bill.failed(error.taken());
+            Err(error)
         }
     }
 }

@@ -124,7 +124,7 @@ async fn write(
     let written = match app.ai().complete(&model.endpoint, &request).await {
         Ok(written) => written,
         Err(error) => {
-            bill.void();
+            bill.failed(error.taken());
             tracing::warn!(
                 instance = %registered.id(),
                 code = error.code().as_str(),

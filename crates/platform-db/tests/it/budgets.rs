@@ -226,7 +226,11 @@ async fn a_reservation_grows_with_its_answer_and_what_was_taken_counts() {
     let [day, _] = budgets::spent(&mut connection, instance, ground.now())
         .await
         .unwrap();
-    assert_eq!((day.tokens, day.micros, day.reserved_tokens), (30, 60, 0));
+    assert_eq!(
+        (day.tokens, day.micros, day.reserved_tokens),
+        (60, 120, 0),
+        "what was spent counts, also where nothing is reserved any more"
+    );
     drop(connection);
     ground.done().await;
 }

@@ -142,7 +142,7 @@ async fn wait_for_documents(app: &App, client: &ClientCaller) -> Result<(), Fail
 }
 
 /// No model is configured: the bot quotes the passages that it finds, and says so.
-async fn answer_from_passages(app: &App, client: &ClientCaller) -> Result<(), Failure> {
+async fn answer_from_passages(app: &Arc<App>, client: &ClientCaller) -> Result<(), Failure> {
     let fields = api_configurations::Changes {
         name: Some("Passages".to_owned()),
         model: Some("passages".to_owned()),

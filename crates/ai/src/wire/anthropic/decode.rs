@@ -132,19 +132,19 @@ pub(crate) fn decode_event(event: &SseEvent, parts: &mut Vec<Part>) -> Result<()
 }
 
 /// Reads an answer that came whole.
-pub(crate) fn decode_whole(body: &[u8]) -> Result<Vec<Part>, AiError> {
+pub(crate) fn decode_whole(body: &[u8], parts: &mut Vec<Part>) -> Result<(), AiError> {
     let shape = || AiError::protocol("the answer is not of Anthropic's shape");
     let message: Message = serde_json::from_slice(body).map_err(|_| shape())?;
     if let Some(error) = &message.error {
         return Err(failures::in_stream(&Said::of(error)));
     }
-    let mut parts: Vec<Part> = message.model.into_iter().map(Part::Model).collect();
+    parts.extend(message.model.map(Part::Model));
     for (index, block) in message.content.ok_or_else(shape)?.into_iter().enumerate() {
         parts.extend(block.whole(u64::try_from(index).unwrap_or(u64::MAX)));
     }
     parts.extend(message.usage.map(|it| Part::Usage(it.into())));
     parts.extend(message.stop_reason.map(finish));
-    Ok(parts)
+    Ok(())
 }
 
 impl Message {

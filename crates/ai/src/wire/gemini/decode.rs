@@ -107,21 +107,23 @@ pub(crate) fn decode_event(data: &str, parts: &mut Vec<Part>) -> Result<(), AiEr
 }
 
 /// Reads an answer that came whole.
-pub(crate) fn decode_whole(body: &[u8]) -> Result<Vec<Part>, AiError> {
+pub(crate) fn decode_whole(body: &[u8], parts: &mut Vec<Part>) -> Result<(), AiError> {
     let shape = || AiError::protocol("the answer is not of Gemini's shape");
     let reply: Reply = serde_json::from_slice(body).map_err(|_| shape())?;
-    let mut parts = Vec::new();
-    let has_candidate = reply.decode(&mut parts)?;
-    has_candidate.then_some(parts).ok_or_else(shape)
+    let has_candidate = reply.decode(parts)?;
+    has_candidate.then_some(()).ok_or_else(shape)
 }
 
 impl Reply {
     /// Says what it says, and whether it has a candidate at all.
     fn decode(self, parts: &mut Vec<Part>) -> Result<bool, AiError> {
+        let usage = self.usage_metadata.map(|it| Part::Usage(it.into()));
         if let Some(error) = &self.error {
+            parts.extend(usage);
             return Err(failures::in_stream(&Said::of(error)));
         }
         if let Some(reason) = self.prompt_feedback.and_then(|it| it.block_reason) {
+            parts.extend(usage);
             let reason = redact::identifier(&reason, None).unwrap_or_default();
             let detail = format!("the prompt was blocked, reason {reason}");
             return Err(AiError::new(AiErrorCode::ContentFiltered, detail));
@@ -130,7 +132,7 @@ impl Reply {
         let candidate = self.candidates.unwrap_or_default().into_iter().next();
         let has_candidate = candidate.is_some();
         let finished = candidate.map_or(Ok(()), |it| it.decode(parts));
-        parts.extend(self.usage_metadata.map(|it| Part::Usage(it.into())));
+        parts.extend(usage);
         finished.map(|()| has_candidate)
     }
 }
@@ -284,5 +286,15 @@ mod tests {
             started[..],
             [Part::Usage(UsagePart { output: None, .. })]
         ));
+    }
+
+    #[test]
+    fn what_a_blocked_prompt_took_is_known() {
+        let body =
+            r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":9}}"#;
+        let error = crate::wire::Wire::Gemini.decode_whole(body.as_bytes());
+        let error = error.unwrap_err();
+        assert_eq!(error.code(), AiErrorCode::ContentFiltered);
+        assert_eq!(error.taken().map(|it| it.input_tokens), Some(9));
     }
 }

@@ -223,19 +223,21 @@ pub(crate) fn decode_event(data: &str, parts: &mut Vec<Part>) -> Result<(), AiEr
 }
 
 /// Reads an answer that came whole.
-pub(crate) fn decode_whole(body: &[u8]) -> Result<Vec<Part>, AiError> {
+pub(crate) fn decode_whole(body: &[u8], parts: &mut Vec<Part>) -> Result<(), AiError> {
     let shape = || AiError::protocol("the answer is not of OpenAI's shape");
     let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| shape())?;
-    let mut parts = Vec::new();
-    let has_choice = reply.decode(&mut parts)?;
-    has_choice.then_some(parts).ok_or_else(shape)
+    let has_choice = reply.decode(parts)?;
+    has_choice.then_some(()).ok_or_else(shape)
 }
 
 impl Reply<'_> {
     /// Says what it says, and whether it has a choice at all.
     fn decode(self, parts: &mut Vec<Part>) -> Result<bool, AiError> {
+        let elsewhere = self.x_groq.as_ref().and_then(|it| it.usage);
+        let usage = self.usage.or(elsewhere).map(|it| Part::Usage(it.into()));
         let groqs = self.x_groq.as_ref().and_then(|it| it.error.as_ref());
         if let Some(error) = self.error.as_ref().or(groqs) {
+            parts.extend(usage);
             return Err(failures::in_stream(&Said::of(error)));
         }
         if let Some(model) = self.model.filter(|it| !it.is_empty()) {
@@ -245,9 +247,7 @@ impl Reply<'_> {
         let choice = self.choices.unwrap_or_default().into_iter().next();
         let has_choice = choice.is_some();
         let finished = choice.map_or(Ok(()), |it| it.decode(parts));
-        let elsewhere = self.x_groq.and_then(|it| it.usage);
-        let usage = self.usage.or(elsewhere);
-        parts.extend(usage.map(|it| Part::Usage(it.into())));
+        parts.extend(usage);
         finished.map(|()| has_choice)
     }
 }

@@ -318,7 +318,7 @@ pub(crate) async fn send(
     match app.ai().stream(&model.endpoint, request).await {
         Ok(stream) => Ok(PaidStream::new(stream, bill)),
         Err(error) => {
-            bill.void();
+            bill.failed(error.taken());
             Err(error.into())
         }
     }

@@ -5,17 +5,19 @@ use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 use stoa_platform_db::budgets as ledger;
 
-use super::{Chat, SENTENCE, asked, is_stopped, priced, set, shown};
+use super::{Chat, SENTENCE, asked, is_stopped, priced, set, shown, spent};
 use crate::support::{Server, TestInstance, eventually, model_at};
 
 #[tokio::test]
 async fn an_exhausted_budget_of_tokens_stops_before_the_call_with_the_configured_sentence() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=10").await;
+    let tested = spent(&server, &instance).await;
+    assert!(tested > 0, "the test of a configuration counts");
     set(
         &server,
         &instance,
-        json!({ "instance": { "day": { "tokens": 20 } } }),
+        json!({ "instance": { "day": { "tokens": tested + 20 } } }),
     )
     .await;
     let chat = Chat::begin(&server, &instance).await;
@@ -47,7 +49,7 @@ async fn an_exhausted_budget_of_tokens_stops_before_the_call_with_the_configured
 
     let shown = shown(&server, &instance).await;
     let day = &shown["standing"]["day"];
-    assert_eq!(day["tokens"]["spent"], took, "{day}");
+    assert_eq!(day["tokens"]["spent"], tested + took, "{day}");
     assert_eq!(day["tokens"]["reserved"], 0);
     assert_eq!(day["state"], "exhausted");
 
@@ -74,8 +76,13 @@ async fn a_budget_of_money_counts_what_a_configuration_says_that_its_model_costs
     let instance = TestInstance::create(&server, "Acme").await;
     let mut model = model_at(&fake.base_url(), "fake:tokens=10");
     model["input_price"] = json!(0);
-    model["output_price"] = json!(1_000.0);
-    instance.add_model(&server, model).await;
+    model["output_price"] = json!(0);
+    let id = instance.add_model(&server, model).await;
+    // Dear only after its test.
+    let path = format!("/api-configurations/{id}");
+    let request = server.client(&instance.key, Method::PATCH, &path);
+    let dear = request.json(&json!({ "output_price": 1_000.0 })).send();
+    assert_eq!(dear.await.unwrap().status(), StatusCode::OK);
     // 10 tokens cost one cent, and an answer may take a thousand: the first and the second fit only alone.
     let set = set(
         &server,
@@ -213,7 +220,7 @@ async fn two_replicas_at_once_do_not_spend_one_budget_twice() {
         json!({ "instance": { "day": { "tokens": 100 } } }),
     )
     .await;
-    let before = asked(&fake);
+    let (before, tested) = (asked(&fake), spent(&server, &instance).await);
     // An answer may take a thousand tokens, so only one is let through while others wait for theirs.
     let mut chats = Vec::new();
     for _ in 0..4 {
@@ -232,12 +239,21 @@ async fn two_replicas_at_once_do_not_spend_one_budget_twice() {
         futures_util::future::join_all(asking),
         futures_util::future::join_all(others),
     );
-    let passed = here
+    let took: Vec<_> = here
         .iter()
         .chain(&there)
         .filter(|it| !is_stopped(it))
-        .count();
-    assert_eq!((passed, asked(&fake) - before), (1, 1));
+        .map(|it| {
+            let tokens = |name: &str| it["usage"][name].as_i64().unwrap();
+            tokens("input_tokens") + tokens("output_tokens")
+        })
+        .collect();
+    assert_eq!(took.len(), asked(&fake) - before);
+    let all = tested + took.iter().sum::<i64>();
+    assert_eq!(spent(&server, &instance).await, all);
+    // Before the last there was room, whichever that was, and after it there is none.
+    let largest = took.iter().max().unwrap();
+    assert!(all >= 100 && all - largest < 100, "{tested} and {took:?}");
 }
 
 #[tokio::test]
@@ -295,10 +311,12 @@ async fn an_answer_whose_provider_counts_nothing_is_estimated_and_its_cost_unkno
 async fn what_a_dead_process_reserved_is_spent_when_the_sweep_closes_its_answer() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=10").await;
+    let tested = spent(&server, &instance).await;
+    let limit = tested + 100;
     set(
         &server,
         &instance,
-        json!({ "instance": { "day": { "tokens": 100 } }, "end_user": { "day": { "tokens": 100_000 } } }),
+        json!({ "instance": { "day": { "tokens": limit } }, "end_user": { "day": { "tokens": 100_000 } } }),
     )
     .await;
     // A turn as a process leaves it that dies between reserving and settling.
@@ -319,7 +337,7 @@ async fn what_a_dead_process_reserved_is_spent_when_the_sweep_closes_its_answer(
         limits: &[ledger::Limit {
             subject: ledger::Subject::Instance,
             period: ledger::Period::Day,
-            tokens: Some(100),
+            tokens: Some(limit),
             micros: None,
         }],
         at,
@@ -330,13 +348,14 @@ async fn what_a_dead_process_reserved_is_spent_when_the_sweep_closes_its_answer(
         .unwrap();
     assert!(standings.iter().all(|it| it.has_room), "{standings:?}");
     drop(connection);
-    assert!(is_stopped(&chat.answer("hello").await), "it is reserved");
+    let day = shown(&server, &instance).await["standing"]["day"]["tokens"].clone();
+    assert_eq!(day["reserved"], 90, "{day}");
 
     server.sweep_now(&instance.id).await;
     let day = shown(&server, &instance).await["standing"]["day"]["tokens"].clone();
     assert_eq!(
         (&day["spent"], &day["reserved"]),
-        (&json!(90), &json!(0)),
+        (&json!(tested + 90), &json!(0)),
         "{day}"
     );
     assert!(
@@ -349,10 +368,11 @@ async fn what_a_dead_process_reserved_is_spent_when_the_sweep_closes_its_answer(
 async fn a_program_gets_429_of_no_quota_and_when_to_come_back() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=30").await;
+    let limit = spent(&server, &instance).await + 20;
     set(
         &server,
         &instance,
-        json!({ "instance": { "day": { "tokens": 20 } } }),
+        json!({ "instance": { "day": { "tokens": limit } } }),
     )
     .await;
     let call = |model: &str| {

@@ -3,6 +3,7 @@
 
 mod limits;
 mod settings;
+mod settled;
 
 use chrono::TimeDelta;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -33,6 +34,14 @@ async fn set(server: &Server, instance: &TestInstance, mut budgets: Value) -> Va
 async fn shown(server: &Server, instance: &TestInstance) -> Value {
     let request = server.client(&instance.key, Method::GET, "/budgets");
     request.send().await.unwrap().json().await.unwrap()
+}
+
+/// How many tokens an instance has spent today, the test of its configuration among them.
+async fn spent(server: &Server, instance: &TestInstance) -> i64 {
+    let shown = shown(server, instance).await;
+    shown["standing"]["day"]["tokens"]["spent"]
+        .as_i64()
+        .unwrap()
 }
 
 /// An instance whose model says words of a known number of tokens, at one dollar for a million of

@@ -200,7 +200,8 @@ async fn what_was_spent_stands_beside_its_limit_and_an_unknown_price_is_unknown(
         page.html
     );
     assert!(
-        page.html.contains("Without 1 call whose price is unknown."),
+        page.html
+            .contains("Without 2 calls whose price is unknown."),
         "{}",
         page.html
     );
