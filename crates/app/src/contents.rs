@@ -18,6 +18,7 @@ use stoa_domain::{
 use url::Url;
 
 use crate::budgets::of_configuration;
+use crate::quoted;
 use crate::tools::Toolbox;
 
 /// Everything that a chat turn needs to know of its instance, besides its registry row.
@@ -103,16 +104,24 @@ impl Contents {
     }
 }
 
-/// What is said around quoted passages when no model is configured.
-const NO_MODEL: &str = "No AI model is configured yet, so only the documents are quoted.";
-
 impl Contents {
-    /// The words around quoted passages, when `passages` answers.
+    /// The words around quoted passages, when `passages` answers: in the language that is set, else
+    /// in the visitor's.
     #[must_use]
-    pub fn passages_wording(&self) -> Wording {
+    pub fn passages_wording(&self, locale: Option<&str>) -> Wording {
+        let language = match self.instructions.language.as_str() {
+            "auto" => locale.unwrap_or_default(),
+            set => set,
+        };
+        let words = quoted::words(language);
+        let asks_models = |model: &Model| model.endpoint.provider != Provider::Passages;
+        let why = match self.models.iter().any(asks_models) {
+            true => words.models_failed,
+            false => words.no_model,
+        };
         Wording {
-            introduction: "This is what our documents say:".into(),
-            no_model: NO_MODEL.into(),
+            introduction: words.introduction.to_owned(),
+            no_model: why.to_owned(),
             nothing_found: self.instructions.no_answer_message.clone(),
         }
     }

@@ -11,6 +11,7 @@ mod housekeeping;
 mod known;
 mod links;
 mod looks;
+mod quoted;
 mod registry;
 mod turns;
 mod work;

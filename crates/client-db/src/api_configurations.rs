@@ -61,14 +61,16 @@ pub struct ApiConfiguration {
     pub updated_at: DateTime<Utc>,
 }
 
-/// All of them in the order in which they are tried, at most 200.
+/// All of them in the order in which they are tried, at most 200. Of those with the same priority the
+/// provider that asks no model comes last: it answers always, so nothing behind it would be asked.
 pub async fn list(connection: &ClientConnection) -> Result<Vec<ApiConfiguration>, ClientDbError> {
     let rows = connection
         .query(
             "SELECT id, name, provider, model, sealed, key_hint, has_base_url, embedding_model,
                     temperature, max_output_tokens, priority, enabled, input_price, output_price,
                     tested_at, test_ok, test_error, created_at, updated_at
-             FROM stoa.api_configurations ORDER BY priority, created_at, id LIMIT 200",
+             FROM stoa.api_configurations
+             ORDER BY priority, provider = 'passages', created_at, id LIMIT 200",
             &[],
         )
         .await?;

@@ -93,10 +93,12 @@ impl Headers {
     }
 }
 
-/// The last characters of a value, by which people tell theirs apart.
+/// The last characters of a value, by which people tell theirs apart. A scheme before the secret, as in
+/// `Bearer …`, does not make a short secret a long one.
 #[must_use]
 pub fn hint(value: &str) -> String {
-    let characters: Vec<char> = value.chars().collect();
+    let secret = value.rsplit(' ').next().unwrap_or_default();
+    let characters: Vec<char> = secret.chars().collect();
     let shown = if characters.len() < SHORTEST_FOR_HINT {
         characters.len() / 2
     } else {
@@ -202,6 +204,7 @@ mod tests {
     fn a_hint_shows_less_than_half() {
         for (value, shown) in [
             ("Bearer abcd1234", "1234"),
+            ("Bearer abc", "c"),
             ("abc", "c"),
             ("a", ""),
             ("é€é", "é"),

@@ -136,12 +136,15 @@ pub fn sources(hits: Vec<Hit>, min_score: f64) -> Vec<Source> {
 }
 
 fn title(hit: &Hit) -> String {
-    match hit
-        .heading
-        .as_deref()
-        .filter(|heading| !heading.is_empty() && *heading != hit.title)
-    {
-        Some(heading) => format!("{} – {heading}", hit.title),
-        None => hit.title.clone(),
+    let heading = hit.heading.as_deref().unwrap_or_default();
+    // A document that begins with its title has it above every other heading.
+    let below = match heading.strip_prefix(hit.title.as_str()) {
+        Some(rest) if rest.is_empty() => rest,
+        Some(rest) => rest.strip_prefix(" > ").unwrap_or(heading),
+        None => heading,
+    };
+    match below {
+        "" => hit.title.clone(),
+        below => format!("{} – {below}", hit.title),
     }
 }

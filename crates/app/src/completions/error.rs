@@ -15,6 +15,9 @@ pub enum CompletionError {
     /// The instance has no such model.
     #[error("there is no such model")]
     NoSuchModel,
+    /// No configuration has an embedding model.
+    #[error("no AI configuration has an embedding model")]
+    NoEmbeddings,
     /// The instance's bot answers in words only.
     #[error("the bot has no other format than words")]
     WordsOnly,

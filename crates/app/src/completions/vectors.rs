@@ -34,7 +34,11 @@ pub async fn embed(
 ) -> Result<Vectors, CompletionError> {
     active(caller)?;
     let contents = app.contents(caller.registered()).await?;
-    let found = endpoint(&contents, model).ok_or(CompletionError::NoSuchModel)?;
+    let missing = match model {
+        BOT => CompletionError::NoEmbeddings,
+        _ => CompletionError::NoSuchModel,
+    };
+    let found = endpoint(&contents, model).ok_or(missing)?;
     let _place = app
         .take_turn(caller.instance())
         .ok_or(CompletionError::Busy)?;

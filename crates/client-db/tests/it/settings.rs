@@ -93,6 +93,33 @@ fn provider(name: &str, priority: i32) -> ApiConfigurationSettings {
 }
 
 #[tokio::test]
+async fn what_quotes_documents_comes_after_models_of_the_same_priority() {
+    let client = Client::new().await;
+    let connection = client.connection().await;
+    for (name, priority, is_model) in [
+        ("quotes first", 0, false),
+        ("quotes", 1, false),
+        ("model", 1, true),
+        ("last", 2, true),
+    ] {
+        let mut settings = provider(name, priority);
+        if !is_model {
+            settings.provider = stoa_domain::Provider::Passages;
+        }
+        api_configurations::insert(&connection, new!(ApiConfigurationId), &settings, now())
+            .await
+            .unwrap();
+    }
+    let order: Vec<_> = api_configurations::list(&connection)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|it| it.settings.name)
+        .collect();
+    assert_eq!(order, ["quotes first", "model", "quotes", "last"]);
+}
+
+#[tokio::test]
 async fn a_test_counts_for_what_was_tested_and_no_longer() {
     let client = Client::new().await;
     let connection = client.connection().await;

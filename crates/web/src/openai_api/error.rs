@@ -90,6 +90,17 @@ impl OpenAiError {
         error.body.param = Some("model".to_owned());
         error
     }
+
+    fn no_embeddings() -> Self {
+        Self {
+            body: ErrorBody {
+                message: "No AI configuration that is enabled has an embedding model. Set its embedding_model."
+                    .to_owned(),
+                ..Self::no_such_model().body
+            },
+            ..Self::no_such_model()
+        }
+    }
 }
 
 /// Refuses a field unless something holds of it.
@@ -134,6 +145,7 @@ impl From<CompletionError> for OpenAiError {
         let wait = error.retry_after();
         let mut failure = match error {
             CompletionError::NoSuchModel => Self::no_such_model(),
+            CompletionError::NoEmbeddings => Self::no_embeddings(),
             CompletionError::WordsOnly => Self::unsupported(
                 "response_format",
                 "The bot answers in words. Name another model for other formats.",

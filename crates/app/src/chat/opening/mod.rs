@@ -283,7 +283,8 @@ impl Opener<'_> {
                 passages::answer(question, &[], &wording)
             }
             None => {
-                let wording = self.contents.passages_wording();
+                let locale = self.inquiry.known.locale.as_deref();
+                let wording = self.contents.passages_wording(locale);
                 passages::answer(question, &quotable(found), &wording)
             }
         };

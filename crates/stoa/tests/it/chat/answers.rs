@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use stoa_fake_ai::FakeAi;
+use stoa_fake_ai::{Behaviour, FakeAi};
 
 use crate::support::{Server, StreamEvent, TestInstance, model_at, read_stream};
 
@@ -94,6 +94,41 @@ async fn without_a_model_the_best_passages_are_quoted_with_their_sources() {
     assert!(text.contains("No AI model is configured"), "{text}");
     assert_eq!(answer["sources"][0]["title"], "Shipping");
     assert_eq!(answer["message"]["finish_reason"], "stop");
+}
+
+/// A failing model does not become "no model is configured", and a German is answered in German.
+#[tokio::test]
+async fn quotes_say_why_no_model_answered_in_the_visitors_language() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::active(&server, "Acme").await;
+    instance
+        .add_model(&server, model_at(&fake.base_url(), "fake"))
+        .await;
+    fake.set_behaviour(Behaviour::parse("error=401").unwrap());
+    instance.add_text(&server, "Returns", RETURNS).await;
+    let body = json!({ "instance_id": instance.id, "locale": "de-AT" });
+    let begun = server.anonymous(Method::POST, "/api/chat/v1/sessions");
+    let created: Value = begun.json(&body).send().await.unwrap().json().await.unwrap();
+    let (session, token) = (&created["session"]["id"], created["token"].as_str().unwrap());
+    let answer: Value = server
+        .visitor(
+            token,
+            Method::POST,
+            &format!("/sessions/{}/messages", session.as_str().unwrap()),
+        )
+        .header("accept", "application/json")
+        .json(&json!({ "content": "How long can goods be returned?" }))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let text = answer["message"]["content"].as_str().unwrap();
+    assert!(text.starts_with("Das steht in unseren Dokumenten:"), "{text}");
+    assert!(text.ends_with("daher wird nur aus den Dokumenten zitiert."), "{text}");
+    assert!(text.contains("kann gerade keine Antwort schreiben"), "{text}");
+    assert!(fake.count() > 1, "the model was asked first");
 }
 
 #[tokio::test]
