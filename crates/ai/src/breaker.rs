@@ -91,6 +91,19 @@ impl Breakers {
         })
     }
 
+    /// With what failed last, where calls fail at once for now.
+    pub(crate) fn resting(
+        &self,
+        endpoint: &Endpoint,
+        model: &str,
+        now: Instant,
+    ) -> Option<AiErrorCode> {
+        let failing = self.lock();
+        let breaker = failing.get(&self.place_of(endpoint, model))?;
+        let rests = breaker.failures >= FAILURES && now < breaker.until;
+        rests.then(|| breaker.last.code())
+    }
+
     /// Somebody got an answer without asking for permission.
     pub(crate) fn succeeded(&self, endpoint: &Endpoint, model: &str) {
         self.lock().remove(&self.place_of(endpoint, model));

@@ -125,6 +125,13 @@ impl Ai {
         Ok(completion)
     }
 
+    /// Why this process does not ask a model for now, after failures in a row or because its
+    /// provider said so; `None` where it would be asked.
+    #[must_use]
+    pub fn resting(&self, endpoint: &Endpoint, model: &str) -> Option<AiErrorCode> {
+        self.breakers.resting(endpoint, model, Instant::now())
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -85,6 +85,12 @@ pub fn table_source() -> Option<String> {
     Some(table.source)
 }
 
+/// The models of the table, each with whose it is.
+pub fn known_models() -> impl Iterator<Item = (Provider, &'static str)> {
+    let named = ROWS.iter().filter(|(_, name, _)| name != "*");
+    named.map(|(provider, name, _)| (*provider, name.as_str()))
+}
+
 /// What is known of `model`, by the name that the provider gives it.
 #[must_use]
 pub fn model_of(provider: Provider, model: &str) -> Option<ModelFacts> {

@@ -44,7 +44,12 @@ mod tests {
 
     #[test]
     fn regions_share_their_language_and_the_unknown_is_english() {
-        for (tag, words_of) in [("de-AT", &GERMAN), ("AR", &ARABIC), ("fr", &ENGLISH), ("", &ENGLISH)] {
+        for (tag, words_of) in [
+            ("de-AT", &GERMAN),
+            ("AR", &ARABIC),
+            ("fr", &ENGLISH),
+            ("", &ENGLISH),
+        ] {
             assert_eq!(words(tag).introduction, words_of.introduction, "{tag}");
         }
     }

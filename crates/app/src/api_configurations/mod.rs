@@ -4,7 +4,8 @@ mod models;
 mod settings;
 mod trial;
 
-use stoa_ai::Endpoint;
+use stoa_ai::prices::Price;
+use stoa_ai::{AiErrorCode, Endpoint};
 use stoa_client_db::ClientDbError;
 use stoa_client_db::api_configurations;
 use stoa_domain::seal::SealError;
@@ -12,13 +13,14 @@ use stoa_domain::{ApiConfigurationId, Provider, Violation};
 use stoa_platform_db::{DbError, PgConnection, instances};
 use url::Url;
 
-pub use models::{ListedModel, models};
+pub use models::{ListedModel, known_models, models};
 pub use settings::Changes;
 pub use stoa_client_db::api_configurations::ApiConfiguration;
 pub use trial::{Trial, TrialFailure, test};
 
 use crate::App;
 use crate::access::ClientCaller;
+use crate::budgets::{PriceSource, of_configuration};
 use crate::contents::{open_endpoint, seal_endpoint};
 use crate::database::DatabaseError;
 use settings::{Draft, KeyRequired, hint};
@@ -75,13 +77,21 @@ pub struct Shown {
     pub base_url: Option<Url>,
     /// Whether what is stored does not open here, so that key and address have to be given again.
     pub needs_key: bool,
+    /// What a million tokens cost, where that is known, and who says so.
+    pub price: (Option<Price>, PriceSource),
+    /// Why this process does not ask it for now.
+    pub resting: Option<AiErrorCode>,
 }
 
 impl Shown {
-    fn new(stored: ApiConfiguration, caller: &ClientCaller) -> Self {
+    fn new(app: &App, stored: ApiConfiguration, caller: &ClientCaller) -> Self {
         let endpoint = open(&stored, caller);
+        let settings = &stored.settings;
+        let rests = |endpoint| app.ai().resting(endpoint, &settings.model);
         Self {
             needs_key: endpoint.is_none(),
+            price: of_configuration(settings),
+            resting: endpoint.as_ref().and_then(rests),
             base_url: endpoint.and_then(|endpoint| endpoint.base_url),
             stored,
         }
@@ -97,7 +107,7 @@ pub async fn list(app: &App, caller: &ClientCaller) -> Result<Vec<Shown>, ApiCon
     let stored = api_configurations::list(&connection).await?;
     Ok(stored
         .into_iter()
-        .map(|stored| Shown::new(stored, caller))
+        .map(|stored| Shown::new(app, stored, caller))
         .collect())
 }
 
@@ -113,7 +123,7 @@ pub async fn find(
     let connection = app.checkout(caller.registered()).await?;
     let stored = api_configurations::find(&connection, id).await?;
     stored
-        .map(|stored| Shown::new(stored, caller))
+        .map(|stored| Shown::new(app, stored, caller))
         .ok_or(ApiConfigurationError::NotFound)
 }
 
@@ -177,7 +187,7 @@ pub async fn change(
     }
     let stored = api_configurations::find(&connection, id).await?;
     drop(connection);
-    let shown = Shown::new(stored.ok_or(ApiConfigurationError::NotFound)?, caller);
+    let shown = Shown::new(app, stored.ok_or(ApiConfigurationError::NotFound)?, caller);
     app.tell_contents_changed(caller.instance()).await;
     // One that passed its test while it was switched off counts from when it is switched on.
     if is_ready(&shown.stored) {

@@ -37,6 +37,12 @@ pub struct ListedModel {
     pub output_price: Option<f64>,
 }
 
+/// The models that the price table names, each with whose it is: what to propose before a provider
+/// was asked.
+pub fn known_models() -> impl Iterator<Item = (Provider, &'static str)> {
+    prices::known_models()
+}
+
 /// The models of a configuration: from the cache that replicas share, or from the provider where
 /// there are none or `refresh` asks for it.
 ///

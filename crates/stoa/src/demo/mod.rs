@@ -89,7 +89,7 @@ impl Tour {
             platform,
         } = self;
         format!(
-            "\nStoa is running. Ask the shop's bot a question:\n\n  {chat}\n\nThe shop's console    {}\nThe platform's own    {}\n\nNo AI model is configured, so the bot quotes the shop's documents; the README shows how to add one.\nCtrl-C stops it; everything is kept.\n",
+            "\nStoa is running. Ask the shop's bot a question:\n\n  {chat}\n\nThe shop's console    {}\nThe platform's own    {}\n\nNo AI model is configured, so the bot quotes the shop's documents; add one in the shop's console.\nCtrl-C stops it; everything is kept.\n",
             console.text(),
             platform.text(),
         )

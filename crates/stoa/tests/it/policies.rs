@@ -233,6 +233,7 @@ impl World {
             (path, "id") if path.starts_with("/api/client/v1/documents/") => "document",
             (path, "id") if path.starts_with("/api/client/v1/api-configurations/") => "model",
             (path, "id") if path.starts_with("/api/client/v1/tools/") => "tool",
+            (path, "id") if path.starts_with("/console/{slug}/models/") => "model",
             (path, "id") if path.starts_with("/console/{slug}/tools/") => "tool",
             (path, "id") if path.starts_with("/console/{slug}/mcp-servers/") => "mcp server",
             (path, "id") if path.starts_with("/api/client/v1/mcp-servers/") => "mcp server",

@@ -87,6 +87,7 @@ pub(crate) fn add(routes: Routes) -> Routes {
     let features = [
         console::budgets::add,
         console::mcp_servers::add,
+        console::models::add,
         console::tools::add,
     ];
     features.into_iter().fold(routes, |routes, add| add(routes))

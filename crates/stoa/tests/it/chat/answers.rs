@@ -108,8 +108,18 @@ async fn quotes_say_why_no_model_answered_in_the_visitors_language() {
     instance.add_text(&server, "Returns", RETURNS).await;
     let body = json!({ "instance_id": instance.id, "locale": "de-AT" });
     let begun = server.anonymous(Method::POST, "/api/chat/v1/sessions");
-    let created: Value = begun.json(&body).send().await.unwrap().json().await.unwrap();
-    let (session, token) = (&created["session"]["id"], created["token"].as_str().unwrap());
+    let created: Value = begun
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let (session, token) = (
+        &created["session"]["id"],
+        created["token"].as_str().unwrap(),
+    );
     let answer: Value = server
         .visitor(
             token,
@@ -125,9 +135,18 @@ async fn quotes_say_why_no_model_answered_in_the_visitors_language() {
         .await
         .unwrap();
     let text = answer["message"]["content"].as_str().unwrap();
-    assert!(text.starts_with("Das steht in unseren Dokumenten:"), "{text}");
-    assert!(text.ends_with("daher wird nur aus den Dokumenten zitiert."), "{text}");
-    assert!(text.contains("kann gerade keine Antwort schreiben"), "{text}");
+    assert!(
+        text.starts_with("Das steht in unseren Dokumenten:"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("daher wird nur aus den Dokumenten zitiert."),
+        "{text}"
+    );
+    assert!(
+        text.contains("kann gerade keine Antwort schreiben"),
+        "{text}"
+    );
     assert!(fake.count() > 1, "the model was asked first");
 }
 

@@ -3,6 +3,7 @@
 mod budgets;
 mod chat;
 mod mcp_servers;
+mod models;
 mod sign_in;
 mod tools;
 

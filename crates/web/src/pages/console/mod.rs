@@ -3,6 +3,7 @@
 pub(super) mod budgets;
 mod header_rows;
 pub(super) mod mcp_servers;
+pub(super) mod models;
 pub(super) mod overview;
 mod refusal;
 mod removal;
@@ -17,16 +18,18 @@ use super::parts::{NavigationLink, Shell};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Section {
     Overview,
+    Models,
     Tools,
     Budgets,
 }
 
 impl Section {
-    const ALL: [Self; 3] = [Self::Overview, Self::Tools, Self::Budgets];
+    const ALL: [Self; 4] = [Self::Overview, Self::Models, Self::Tools, Self::Budgets];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
+            Self::Models => "AI models",
             Self::Tools => "Tools",
             Self::Budgets => "Budgets",
         }
@@ -36,6 +39,7 @@ impl Section {
     const fn path(self) -> &'static str {
         match self {
             Self::Overview => "",
+            Self::Models => "/models",
             Self::Tools => "/tools",
             Self::Budgets => "/budgets",
         }

@@ -49,7 +49,7 @@ pub(in super::super) async fn show(
 ) -> Result<Response, PageError> {
     let caller = console.admin.caller();
     let row = caller.registered().row();
-    let steps = steps(overview::progress(&app, caller).await);
+    let steps = steps(overview::progress(&app, caller).await, &console.home());
     let settings = app.settings();
     let at = |base: &url::Url, path: String| {
         let mut address = base.clone();
@@ -79,7 +79,7 @@ pub(in super::super) async fn show(
     Ok(headers::console(StatusCode::OK, &nonce, &page)?)
 }
 
-fn steps(progress: Progress) -> Vec<Step> {
+fn steps(progress: Progress, home: &str) -> Vec<Step> {
     let step = |title, sentence, done| Step {
         title,
         sentence,
@@ -92,11 +92,17 @@ fn steps(progress: Progress) -> Vec<Step> {
             "Everything that people say in this chat is kept in it, and nowhere else.",
             progress.database,
         ),
-        step(
-            "Add your AI key",
-            "Answers are written by your own provider, or quoted from your documents without one.",
-            progress.ai,
-        ),
+        Step {
+            link: Some(PageLink {
+                label: "AI models".to_owned(),
+                href: format!("{home}/models"),
+            }),
+            ..step(
+                "Add your AI key",
+                "Answers are written by your own provider, or quoted from your documents without one.",
+                progress.ai,
+            )
+        },
         step(
             "Add knowledge",
             "The documents that answers are made of, and cite.",

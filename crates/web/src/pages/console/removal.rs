@@ -15,6 +15,8 @@ use crate::http::assets::Assets;
 
 /// What is to be removed.
 pub(super) struct Removal {
+    /// Where it is kept.
+    pub(super) section: Section,
     /// What it is, such as "tool".
     pub(super) what: &'static str,
     /// Its name.
@@ -72,7 +74,7 @@ impl Removal {
         let page = Page {
             assets: Assets,
             nonce: nonce.as_str().to_owned(),
-            shell: shell(console, Section::Tools),
+            shell: shell(console, self.section),
             removal: self,
             error: status != StatusCode::OK,
         };

@@ -27,6 +27,8 @@ use crate::http::routes::{Policy, Routes};
 use form::{BudgetsForm, LABELS};
 use view::{PriceRow, StandingRow, rows};
 
+pub(super) use view::{price, source_label};
+
 /// Adds the page of budgets.
 pub(in super::super) fn add(routes: Routes) -> Routes {
     let path = "/console/{slug}/budgets";

@@ -109,24 +109,30 @@ impl Bar {
 
 impl From<ConfiguredPrice> for PriceRow {
     fn from(priced: ConfiguredPrice) -> Self {
-        let price = |millionths: u64| {
-            let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
-            let short = text.trim_end_matches('0');
-            // Two decimals at least, as people write money.
-            let decimals = short.len() - short.find('.').unwrap_or(0) - 1;
-            format!("{short}{}", &"00"[..2_usize.saturating_sub(decimals)])
-        };
         Self {
             name: priced.name,
             model: priced.model,
             price: priced.price.map(|it| (price(it.input), price(it.output))),
-            source: match priced.source {
-                PriceSource::Configuration => "Your configuration",
-                PriceSource::Table => "Price table",
-                PriceSource::Unknown => "Nobody says it",
-            },
+            source: source_label(priced.source),
         }
     }
+}
+
+/// Who says a price.
+pub(in super::super) const fn source_label(source: PriceSource) -> &'static str {
+    match source {
+        PriceSource::Configuration => "Your configuration",
+        PriceSource::Table => "Price table",
+        PriceSource::Unknown => "Nobody says it",
+    }
+}
+
+/// Millionths as people write money: with two decimals, or as many as it takes.
+pub(in super::super) fn price(millionths: u64) -> String {
+    let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
+    let short = text.trim_end_matches('0');
+    let decimals = short.len() - short.find('.').unwrap_or(0) - 1;
+    format!("{short}{}", &"00"[..2_usize.saturating_sub(decimals)])
 }
 
 const fn state_label(state: BudgetState, limit: Option<i64>) -> &'static str {

@@ -237,6 +237,7 @@ async fn remove(
 
 fn removal(console: &ClientConsole, shown: &Shown) -> Removal {
     Removal {
+        section: Section::Tools,
         what: "MCP server",
         name: shown.stored.settings.name.clone(),
         consequence: "Its address and headers are removed, and the bot cannot call its tools any more. What they did stays in the conversations.",

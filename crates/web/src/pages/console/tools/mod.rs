@@ -294,6 +294,7 @@ fn refused(app: &App, page: ToolPage, problem: Problem) -> Result<Response, Page
 
 fn removal(console: &ClientConsole, shown: &Shown) -> Removal {
     Removal {
+        section: Section::Tools,
         what: "tool",
         name: shown.stored.settings.name.clone(),
         consequence: "Its description, address and headers are removed, and the bot cannot call it any more. What it did stays in the conversations.",
