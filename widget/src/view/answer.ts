@@ -100,6 +100,11 @@ export class AnswerView {
     if (hadFocus) this.#options.release();
   }
 
+  /** Whether nothing stands there yet but the sentence that says so. */
+  get waits(): boolean {
+    return this.#waiting.isConnected;
+  }
+
   wait(sentence: string): void {
     this.#waiting.textContent = sentence;
   }

@@ -5,7 +5,8 @@ import type { Configuration, Step, StoredMessage } from "../api/types.ts";
 import type { Conversation, Listener } from "../chat/conversation.ts";
 import { inOrder } from "../chat/in-order.ts";
 import type { Trouble } from "../chat/trouble.ts";
-import type { Turn, TurnChange } from "../chat/turn.ts";
+import { newTurn, type Turn, type TurnChange } from "../chat/turn.ts";
+import { uuid } from "../chat/uuid.ts";
 import type { Words } from "../i18n/index.ts";
 import { AnswerView } from "./answer.ts";
 import { Composer } from "./composer.ts";
@@ -112,15 +113,19 @@ export class App implements Listener {
 
   history(messages: StoredMessage[]): void {
     if (messages.length > 0) this.#welcome.hidden = true;
+    let question = "";
     for (const message of messages) {
       if (message.role === "user") {
-        this.#thread.addQuestion(this.#words, message.content);
+        question = message.content;
+        this.#thread.addQuestion(this.#words, question);
         continue;
       }
       const view = this.#newAnswer(() => message.id, message.role === "agent");
       for (const source of message.sources) view.addSource(source);
       show(view, inOrder(message.content, message.steps));
-      view.end(message.finishReason, message.feedback);
+      const brokeOff = message.finishReason === "interrupted" || message.finishReason === "error";
+      if (brokeOff && message === messages[messages.length - 1]) this.#offerAgain(view, question, message.id);
+      else view.end(message.finishReason, message.feedback);
       this.#thread.add(view.element);
     }
     this.#thread.toEnd();
@@ -134,11 +139,12 @@ export class App implements Listener {
     for (const source of turn.answer.sources) this.#current.addSource(source);
     // A turn that is tried again goes on where it was.
     show(this.#current, inOrder(turn.answer.text, turn.answer.steps.all));
-    if (navigator.onLine === false) this.#current.wait(this.#words.say("offline"));
+    const offline = navigator.onLine === false;
+    if (offline) this.#current.wait(this.#words.say("offline"));
     this.#thread.add(this.#current.element);
     this.#composer.answering = true;
     this.#show(null);
-    this.#say(this.#words.say("answering"));
+    this.#say(this.#words.say(offline ? "offline" : "answering"));
   }
 
   turnChanged(_turn: Turn, change: TurnChange): void {
@@ -159,10 +165,13 @@ export class App implements Listener {
         view.restart();
         break;
       case "reconnecting":
-        this.#show(this.#words.say(navigator.onLine === false ? "offline" : "reconnecting"));
+        if (navigator.onLine === false) view.wait(this.#words.say("offline"));
+        if (navigator.onLine === false && view.waits) this.#show(null);
+        else this.#show(this.#words.say(navigator.onLine === false ? "offline" : "reconnecting"));
         break;
       case "connected":
         this.#show(null);
+        view.wait(this.#words.say("searching"));
         break;
       default:
         return;
@@ -196,6 +205,14 @@ export class App implements Listener {
 
   close(): void {
     this.#conversation.close();
+  }
+
+  /** What broke off before the page was loaded can be asked for again as well. */
+  #offerAgain(view: AnswerView, question: string, messageId: string): void {
+    const turn = newTurn(uuid(), question);
+    turn.answer.messageId = messageId;
+    const trouble: Trouble = { kind: "interrupted", retryable: true, wait: 0, reference: "" };
+    view.fail(trouble, () => this.#retry(turn, trouble, view));
   }
 
   #retry(turn: Turn, trouble: Trouble, failed: AnswerView): void {

@@ -116,6 +116,72 @@ test("a tool is added, mended, tried and removed by keyboard only", async () => 
   await page.context().close();
 });
 
+test("an AI model is added, tested and removed by keyboard only", async () => {
+  const page = await open(DOOR.url);
+  await tabTo(page, page.getByRole("navigation").getByRole("link", { name: "AI models" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "AI models", level: 1 }).waitFor();
+  await tabTo(page, page.getByRole("link", { name: "Add an AI model" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "New AI model" }).waitFor();
+  await fill(page, "Name", "A second choice");
+  await fill(page, "Temperature", "warm");
+  await fill(page, "Key", "sk-browser-0123456789");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing was saved.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "refusal");
+  assert.equal(await page.getByLabel("Temperature").inputValue(), "warm");
+  assert.doesNotMatch(await page.content(), /sk-browser/);
+  await assertAccessible(page, "refused");
+  await fill(page, "Temperature", "0.2");
+  await tabTo(page, page.getByLabel("Provider"));
+  await page.keyboard.type("OpenAI-c");
+  await fill(page, "Model", "nobody-listens");
+  // A port of this machine where nobody listens, so that the test fails at once.
+  await fill(page, "Address", "http://127.0.0.1:1/v1");
+  await fill(page, "Key", "sk-browser-0123456789");
+  await page.keyboard.press("Enter");
+  await page.getByText("Added.").waitFor();
+  assert.match(await page.innerText("main"), /ends …6789/);
+  await assertAccessible(page, "a stored model");
+  await tabTo(page, page.getByRole("button", { name: "Test it now" }));
+  await page.keyboard.press("Enter");
+  await page.getByText("Failed", { exact: true }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "outcome");
+  await assertAccessible(page, "tested");
+  await page.goto(`${DOOR.url}/models`);
+  await page.getByRole("link", { name: "A second choice" }).waitFor();
+  await assertAccessible(page, "a list with models");
+  await tabTo(page, page.getByRole("link", { name: "A second choice" }));
+  await page.keyboard.press("Enter");
+  await tabTo(page, page.getByRole("link", { name: "Remove this model" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Remove A second choice?" }).waitFor();
+  await page.keyboard.type("A second choice");
+  await page.keyboard.press("Enter");
+  await page.getByText("Removed.").waitFor();
+  assert.deepEqual(page.seen, []);
+  await page.context().close();
+});
+
+test("a form that is sent twice is sent once", async () => {
+  const page = await open(`${DOOR.url}/budgets`);
+  let sent = 0;
+  await page.route("**/budgets", async (route) => {
+    if (route.request().method() !== "POST") return route.continue();
+    sent += 1;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return route.continue();
+  });
+  await page.getByRole("button", { name: "Save" }).evaluate((button) => {
+    button.click();
+    setTimeout(() => button.click(), 100);
+  });
+  await page.getByText("Saved.").waitFor();
+  assert.equal(sent, 1);
+  await page.context().close();
+});
+
 test("budgets are set by keyboard only", async () => {
   const page = await open(DOOR.url);
   await tabTo(page, page.getByRole("link", { name: "Budgets" }));
@@ -153,7 +219,7 @@ test("a budget is set without a script", async () => {
 
 for (const [look, options] of Object.entries(LOOKS)) {
   test(`the console is accessible: ${look}`, async () => {
-    for (const path of ["", "/tools", "/tools/new", "/mcp-servers/new", "/budgets"]) {
+    for (const path of ["", "/models", "/models/new", "/tools", "/tools/new", "/mcp-servers/new", "/budgets"]) {
       const page = await open(DOOR.url + path, options);
       await page.getByRole("heading", { level: 1 }).waitFor();
       await assertAccessible(page, `${path || "the overview"}: ${look}`);

@@ -57,6 +57,20 @@ test("after a reload an answer under way goes on", async () => {
   assert.match(text, /^Paragraph 1 of[\s\S]*Paragraph 40 of a long answer\.$/);
 });
 
+test("what broke off can be asked for again, after a reload as well", async () => {
+  page = await openChat(browser, mock.chatUrl);
+  await ask(page, "#broken");
+  await page.getByRole("button", { name: "Try again" }).waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Try again" }).click();
+  const answer = await answered(page);
+  assert.match(await bodyOf(answer), /state of a return under Orders\.$/);
+  assert.equal(await page.locator(".stoa-bubble").count(), 1, "the question is not asked twice");
+  assert.equal(await page.locator(".stoa-from-bot").count(), 1);
+  const asked = mock.state.requests.filter(({ method, path }) => method === "POST" && path.endsWith("/regenerate"));
+  assert.equal(asked.length, 1);
+});
+
 test("rate limited: a countdown, then the question goes out once more", async () => {
   page = await openChat(browser, mock.chatUrl);
   await ask(page, "#limited");
@@ -96,7 +110,8 @@ test("offline: a message waits and goes out by itself, the first one too", async
   for (const turn of [0, 1]) {
     await page.context().setOffline(true);
     await ask(page, `Message ${turn}, written offline`);
-    await page.locator(".stoa-notice", { hasText: "You are offline" }).waitFor();
+    await page.locator(".stoa-waiting", { hasText: "You are offline" }).waitFor();
+    assert.equal(await page.getByText("You are offline").filter({ visible: true }).count(), 2, "once for eyes, once for ears");
     await page.context().setOffline(false);
     await page.locator(".stoa-from-bot").nth(turn).locator(".stoa-after").waitFor();
     assert.equal(await page.locator(".stoa-notice").isVisible(), false);

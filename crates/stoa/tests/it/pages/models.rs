@@ -165,7 +165,7 @@ async fn a_model_is_added_tested_changed_and_removed() {
         "0.15",
         "0.60",
         "Your configuration",
-        "not tested",
+        "worked, ",
     ] {
         assert!(list.html.contains(shown), "{shown}: {}", list.html);
     }
@@ -251,7 +251,8 @@ async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
         ("model", ""),
         ("base_url", ""),
     ];
-    desk.add(&quotes).await;
+    let quotes = desk.add(&quotes).await;
+    desk.send(&format!("{quotes}/test"), &[]).await;
     desk.add(&[("name", "Second"), ("priority", "1")]).await;
     let first = desk.add(&[("name", "First"), ("api_key", KEY)]).await;
     desk.add(&[("name", "Unused"), ("priority", "2")]).await;
@@ -323,12 +324,12 @@ async fn a_provider_is_asked_for_its_models_and_may_say_none() {
         listed.html
     );
     assert!(
-        listed.html.contains(r#"<option value="fake">"#),
+        listed.html.contains(r#"<option value="fake-chat">"#),
         "{}",
         listed.html
     );
     desk.fake
-        .set_behaviour(Behaviour::parse("error=401").unwrap());
+        .set_behaviour(Behaviour::parse("key=sk-another").unwrap());
     let refused = desk.send(&format!("{path}/list"), &[]).await;
     assert_eq!(refused.status, 200);
     assert!(
