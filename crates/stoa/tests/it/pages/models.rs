@@ -119,7 +119,7 @@ async fn a_model_is_added_tested_changed_and_removed() {
     for shown in [
         "Added.",
         "ends …cdef",
-        "On, not tested",
+        "Not tested",
         "Last test as it is now: not tested",
     ] {
         assert!(page.html.contains(shown), "{shown}: {}", page.html);
@@ -275,7 +275,7 @@ async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
     let place = |name: &str| list.html.find(&format!(">{name}</a>")).expect(name);
     assert!(place("First") < place("Quotes") && place("Quotes") < place("Second"));
     for shown in [
-        "On, but its test failed",
+        "Test failed",
         "failed (bad_key)",
         "unknown",
         ">Off<",

@@ -224,7 +224,11 @@ async fn ask(
             page.choices = Choices::listed(&listed);
         }
         Err(ApiConfigurationError::NoModels(failure)) => {
-            page.not_listed = Some(format!("({}) {}", failure.code, failure.message));
+            page.not_listed = Some(format!(
+                "({}) {}",
+                failure.code,
+                failure.message.trim_end_matches('.')
+            ));
         }
         Err(error) => return Err(error.into()),
     }

@@ -56,8 +56,8 @@ pub(super) fn state(shown: &Shown) -> (&'static str, String) {
     }
     match shown.stored.test_ok {
         Some(true) => ("ready", "On".to_owned()),
-        Some(false) => ("failed", "On, but its test failed".to_owned()),
-        None => ("warning", "On, not tested".to_owned()),
+        Some(false) => ("failed", "Test failed".to_owned()),
+        None => ("warning", "Not tested".to_owned()),
     }
 }
 
