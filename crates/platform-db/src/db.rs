@@ -18,6 +18,9 @@ use crate::{DbError, Transaction};
 const ACQUIRE_DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const IDLE_CLOSE: Duration = Duration::from_secs(300);
+/// Whether a connection still answers is asked before it is lent, which is a round trip of its own; not
+/// where it has answered so lately.
+const ANSWERED_LATELY: Duration = Duration::from_secs(1);
 
 /// What each pooled connection is told first. PostgreSQL itself ends what takes too long, since a
 /// client-side deadline alone would leave the statement running.
@@ -115,6 +118,15 @@ impl PlatformDb {
                 Box::pin(async move {
                     connection.execute(SESSION_SETTINGS).await?;
                     Ok(())
+                })
+            })
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                Box::pin(async move {
+                    if known.idle_for >= ANSWERED_LATELY {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
                 })
             })
             .connect_lazy_with(options.clone());

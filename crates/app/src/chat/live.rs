@@ -237,6 +237,10 @@ impl Listener {
             if ended || self.changed.changed().await.is_err() {
                 return None;
             }
+            // A provider's tokens often come several at once and are passed on one by one. Whoever has
+            // the processor meanwhile may be about to write more: what goes out together costs one
+            // write. Where nobody else has anything to do, this takes no time.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -382,6 +386,22 @@ mod tests {
 
         let late = rest(answer.listen(Cursor::default())).await;
         assert_eq!(late, ["p1 TextStart", "t7 Grüße", "e1 TextEnd", "e2 Done"]);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_about_to_write_more_is_given_its_turn_first() {
+        let answer = answer();
+        answer.open(vec![Event::TextStart]);
+        let mut listener = answer.listen(Cursor::default());
+        listener.next().await;
+        #[expect(clippy::disallowed_methods, reason = "it is joined below")]
+        let hearing = tokio::spawn(async move { listener.next().await });
+        tokio::task::yield_now().await;
+        answer.push("Grü");
+        tokio::task::yield_now().await;
+        answer.push("ße");
+        let (id, _) = hearing.await.unwrap().unwrap();
+        assert_eq!(id, text(7), "both went out in one piece");
     }
 
     #[tokio::test]

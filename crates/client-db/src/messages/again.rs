@@ -10,7 +10,7 @@ use super::{Message, find_by_token};
 use crate::{
     connection::ClientConnection,
     error::ClientDbError,
-    row::{column, one},
+    row::column,
 };
 
 /// A version that an answer is to have.
@@ -74,20 +74,17 @@ pub async fn begin_again(
             ],
         )
         .await?;
-    let begun = one(&rows, |row| {
-        Ok(Again::New {
-            session: SessionId::from_uuid(column::<Uuid>(row, "session_id")?),
-            end_user: column::<Option<Uuid>>(row, "end_user_id")?.map(EndUserId::from_uuid),
-            question: column(row, "question")?,
-            history: read_history(row)?,
-            has_passages: column(row, "has_passages")?,
-            known: read_known(row)?,
-        })
-    })?;
-    match begun {
-        Some(begun) => Ok(Some(begun)),
-        None => why_not(connection, version).await,
-    }
+    let Some((row, said)) = rows.split_first() else {
+        return why_not(connection, version).await;
+    };
+    Ok(Some(Again::New {
+        session: SessionId::from_uuid(column::<Uuid>(row, "session_id")?),
+        end_user: column::<Option<Uuid>>(row, "end_user_id")?.map(EndUserId::from_uuid),
+        question: column(row, "question")?,
+        history: read_history(said)?,
+        has_passages: column(row, "has_passages")?,
+        known: read_known(row)?,
+    }))
 }
 
 async fn why_not(
@@ -106,6 +103,7 @@ async fn why_not(
     })))
 }
 
+/// Gives the rows that a turn's beginning gives.
 const BEGIN_AGAIN: &str = "
 WITH session AS (
     SELECT s.id, s.end_user_id, s.locale, s.page_url, s.summary, s.summary_through
@@ -135,26 +133,32 @@ WITH session AS (
         (id, session_id, position, role, state, content, created_at, updated_at)
     SELECT $3, old.session_id, old.position, 'assistant', 'streaming', '', $4, $4
     FROM old
-), history AS (
-    SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-               'position', said.position, 'role', said.role, 'content', said.content)
-               ORDER BY said.position), '[]') AS said
-    FROM (
-        SELECT m.role, m.content, m.position
-        FROM stoa.chat_messages m
-        JOIN session ON session.id = m.session_id
-        CROSS JOIN question
-        WHERE m.position < question.position AND m.state = 'complete' AND m.content <> ''
-          AND m.superseded_by IS NULL AND m.position > coalesce(session.summary_through, 0)
-        ORDER BY m.position DESC
-        LIMIT $5
-    ) said
+), touched AS (
+    UPDATE stoa.chat_sessions s
+    SET last_message_at = greatest(s.last_message_at, $4)
+    FROM old
+    WHERE s.id = old.session_id
 )
-SELECT session.id AS session_id, session.end_user_id, question.content AS question, history.said AS history,
+SELECT session.id AS session_id, session.end_user_id,
+       CASE WHEN said.position IS NULL THEN question.content END AS question,
        EXISTS (SELECT FROM stoa.document_chunks) AS has_passages,
-       person.name AS visitor_name, session.locale, session.page_url, session.summary
+       (SELECT person.name FROM stoa.client_users person
+        WHERE person.id = session.end_user_id) AS visitor_name,
+       session.locale,
+       CASE WHEN said.position IS NULL THEN session.page_url END AS page_url,
+       CASE WHEN said.position IS NULL THEN session.summary END AS summary,
+       said.position, said.role, said.content
 FROM session
 CROSS JOIN question
-CROSS JOIN history
-LEFT JOIN stoa.client_users person ON person.id = session.end_user_id
+CROSS JOIN LATERAL (
+    SELECT NULL::bigint AS position, NULL::text AS role, NULL::text AS content
+    UNION ALL
+    (SELECT m.position, m.role, m.content
+     FROM stoa.chat_messages m
+     WHERE m.session_id = session.id AND m.position < question.position AND m.state = 'complete'
+       AND m.content <> '' AND m.superseded_by IS NULL
+       AND m.position > coalesce(session.summary_through, 0)
+     ORDER BY m.position DESC
+     LIMIT $5)
+) said
 ";

@@ -142,32 +142,29 @@ pub async fn save_partial(
     Ok(changed == 1)
 }
 
-/// The last two parameters are kept where there are columns for them, and only read in the schema
-/// before.
 macro_rules! finish {
-    ($with_steps:literal) => {
+    ($steps:literal, $parameters:literal) => {
         concat!(
-            "WITH done AS (
-                UPDATE stoa.chat_messages
-                SET state = 'complete', content = $2, finish_reason = $3, error_code = $4,
-                    sources = $5, provider = $6, model = $7, api_configuration_id = $8,
-                    input_tokens = $9, output_tokens = $10, first_token_ms = $11, total_ms = $12,
-                    updated_at = $13, finished_at = $13, unanswered = $14",
-            $with_steps,
-            " WHERE id = $1 AND state = 'streaming'
-                RETURNING session_id
-             )
-             UPDATE stoa.chat_sessions s
-             SET last_message_at = greatest(s.last_message_at, $13)
-             FROM done WHERE s.id = done.session_id
-               AND ($15::jsonb IS NOT NULL OR $16::bigint IS NULL)"
+            "UPDATE stoa.chat_messages
+             SET state = 'complete', content = $2, finish_reason = $3, error_code = $4,
+                 sources = $5, provider = $6, model = $7, api_configuration_id = $8,
+                 input_tokens = $9, output_tokens = $10, first_token_ms = $11, total_ms = $12,
+                 updated_at = $13, finished_at = $13, unanswered = $14",
+            $steps,
+            " WHERE id = $1 AND state = 'streaming'",
+            $parameters,
         )
     };
 }
 
+/// The last two parameters are kept where there are columns for them, and only read in the schema
+/// before.
 const FINISH: Versioned = Versioned {
-    before: finish!(""),
-    since: (STEPS_SINCE, finish!(", steps = $15, cost_micros = $16")),
+    before: finish!("", " AND ($15::jsonb IS NOT NULL OR $16::bigint IS NULL)"),
+    since: (
+        STEPS_SINCE,
+        finish!(", steps = $15, cost_micros = $16", ""),
+    ),
 };
 
 /// Makes an answer final, by compare-and-set: false when it was final already, or gone.

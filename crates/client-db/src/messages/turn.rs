@@ -2,20 +2,23 @@
 
 use chrono::{DateTime, Utc};
 use postgres_types::Type;
-use serde::Deserialize;
 use stoa_domain::{
-    EndUserId, MessageId, MessageRole, MessageState, SessionId, SessionStatus, token::TokenHash,
+    EndUserId, MessageId, MessageRole, SessionId, SessionStatus, token::TokenHash,
 };
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Message, STEPS_SINCE};
+use super::{Message, find};
 use crate::{
-    connection::ClientConnection,
+    connection::{ClientConnection, Parameters},
     error::ClientDbError,
-    row::{column, json, word},
-    versioned::Versioned,
+    row::{column, one, word},
 };
+
+/// What the first question of a conversation gives it for a title, at most: so many characters, of so
+/// many that are looked at.
+const LONGEST_TITLE: usize = 120;
+const TITLE_FROM: usize = 500;
 
 /// A visitor's message, and the answer that it will have.
 #[derive(Debug, Clone)]
@@ -96,75 +99,113 @@ pub struct HistoryMessage {
 /// one statement. `None` when there is no such conversation for this token.
 ///
 /// Exact under races: of two sends with one `client_message_id` the second waits for the first at
-/// the conversation's row, then meets its message in the unique index. `DO UPDATE` gives that row
-/// back though this statement's snapshot is older than it; the answer's row may be outside the
-/// snapshot for the same reason, and is then what the first has just stored: empty and streaming.
+/// the conversation's row. Its snapshot is older than the first's message, so it tries to store its
+/// own, and the unique index refuses it with all that it did.
 ///
 /// A closed conversation is opened again by its visitor's message.
 pub async fn begin_turn(
     connection: &ClientConnection,
     turn: &NewTurn<'_>,
 ) -> Result<Option<TurnStart>, ClientDbError> {
-    let rows = connection
-        .query_often(
-            BEGIN_TURN.on(connection),
-            &[
-                (&turn.session.as_uuid(), Type::UUID),
-                (&turn.token_hash.as_bytes().as_slice(), Type::BYTEA),
-                (&turn.user_message.as_uuid(), Type::UUID),
-                (&turn.answer.as_uuid(), Type::UUID),
-                (&turn.client_message_id, Type::TEXT),
-                (&turn.content, Type::TEXT),
-                (&turn.now, Type::TIMESTAMPTZ),
-                (&i64::from(turn.history), Type::INT8),
-            ],
-        )
-        .await?;
-    let Some(row) = rows.first() else {
+    let stored = store(connection, turn).await;
+    let rows = match stored {
+        Err(ClientDbError::Conflict { constraint }) if constraint == ONCE => {
+            return existing(connection, turn).await;
+        }
+        stored => stored?,
+    };
+    let Some((row, said)) = rows.split_first() else {
         return Ok(None);
     };
-    let end_user = column::<Option<Uuid>>(row, "end_user_id")?.map(EndUserId::from_uuid);
-    let stored = MessageId::from_uuid(column(row, "user_message_id")?);
-    let answer_id = column::<Option<Uuid>>(row, "answer_id")?.map(MessageId::from_uuid);
-    if stored != turn.user_message {
-        let answer = match answer_id {
-            Some(id) => Some(Box::new(existing_answer(row, turn, id)?)),
-            None => None,
-        };
-        return Ok(Some(TurnStart::Existing {
-            user_message: stored,
-            answer,
-        }));
+    if !column::<bool>(row, "is_new")? {
+        return existing(connection, turn).await;
     }
+    let end_user = column::<Option<Uuid>>(row, "end_user_id")?.map(EndUserId::from_uuid);
     if word::<SessionStatus>(row, "session_status")? == SessionStatus::Handoff {
         return Ok(Some(TurnStart::HandedOver { end_user }));
     }
     Ok(Some(TurnStart::New {
         end_user,
-        history: read_history(row)?,
+        history: read_history(said)?,
         has_passages: column(row, "has_passages")?,
         known: read_known(row)?,
     }))
 }
 
-#[derive(Deserialize)]
-struct StoredHistory {
-    position: i64,
-    role: String,
-    content: String,
+async fn store(
+    connection: &ClientConnection,
+    turn: &NewTurn<'_>,
+) -> Result<Vec<Row>, ClientDbError> {
+    let parameters: Parameters<'_> = &[
+        (&turn.session.as_uuid(), Type::UUID),
+        (&turn.token_hash.as_bytes().as_slice(), Type::BYTEA),
+        (&turn.user_message.as_uuid(), Type::UUID),
+        (&turn.answer.as_uuid(), Type::UUID),
+        (&turn.client_message_id, Type::TEXT),
+        (&turn.content, Type::TEXT),
+        (&turn.now, Type::TIMESTAMPTZ),
+        (&i64::from(turn.history), Type::INT8),
+        (&title(turn.content), Type::TEXT),
+    ];
+    connection.query_often(BEGIN_TURN, parameters).await
 }
 
-pub(super) fn read_history(row: &Row) -> Result<Vec<HistoryMessage>, ClientDbError> {
-    let stored = json::<Vec<StoredHistory>>(row, "history")?;
-    let read = stored.into_iter().map(|item| {
-        let role = item.role.parse();
+/// What a conversation is called after its first question.
+fn title(question: &str) -> Option<String> {
+    let looked_at: String = question.chars().take(TITLE_FROM).collect();
+    let words: Vec<_> = looked_at.split_whitespace().collect();
+    let title = words.join(" ").chars().take(LONGEST_TITLE).collect();
+    Some(title).filter(|title: &String| !title.is_empty())
+}
+
+/// What came of a message that was stored before. Its conversation was found by its token.
+async fn existing(
+    connection: &ClientConnection,
+    turn: &NewTurn<'_>,
+) -> Result<Option<TurnStart>, ClientDbError> {
+    let rows = connection
+        .query(
+            "SELECT q.id, q.answer_id
+             FROM stoa.chat_messages q
+             JOIN stoa.chat_sessions s ON s.id = q.session_id
+             WHERE q.session_id = $1 AND q.client_message_id = $2 AND s.token_hash = $3",
+            &[
+                (&turn.session.as_uuid(), Type::UUID),
+                (&turn.client_message_id, Type::TEXT),
+                (&turn.token_hash.as_bytes().as_slice(), Type::BYTEA),
+            ],
+        )
+        .await?;
+    let stored = one(&rows, |row| {
+        let answer = column::<Option<Uuid>>(row, "answer_id")?;
+        Ok((
+            MessageId::from_uuid(column(row, "id")?),
+            answer.map(MessageId::from_uuid),
+        ))
+    })?;
+    let Some((user_message, answer)) = stored else {
+        return Ok(None);
+    };
+    let answer = match answer {
+        Some(answer) => find(connection, turn.session, answer).await?,
+        None => None,
+    };
+    Ok(Some(TurnStart::Existing {
+        user_message,
+        answer: answer.map(Box::new),
+    }))
+}
+
+/// The rows after the first of a turn's beginning, which come newest first.
+pub(super) fn read_history(rows: &[Row]) -> Result<Vec<HistoryMessage>, ClientDbError> {
+    let said = rows.iter().rev().map(|row| {
         Ok(HistoryMessage {
-            position: item.position,
-            role: role.map_err(|_| ClientDbError::Unreadable { what: "history" })?,
-            content: item.content,
+            position: column(row, "position")?,
+            role: word(row, "role")?,
+            content: column(row, "content")?,
         })
     });
-    read.collect()
+    said.collect()
 }
 
 pub(super) fn read_known(row: &Row) -> Result<Known, ClientDbError> {
@@ -176,104 +217,71 @@ pub(super) fn read_known(row: &Row) -> Result<Known, ClientDbError> {
     })
 }
 
-fn existing_answer(row: &Row, turn: &NewTurn<'_>, id: MessageId) -> Result<Message, ClientDbError> {
-    if column::<Option<Uuid>>(row, "id")?.is_some() {
-        return super::read(row);
-    }
-    Ok(Message {
-        id,
-        session_id: turn.session,
-        role: MessageRole::Assistant,
-        state: MessageState::Streaming,
-        content: String::new(),
-        finish_reason: None,
-        error_code: None,
-        sources: serde_json::Value::Array(Vec::new()),
-        steps: serde_json::Value::Array(Vec::new()),
-        provider: None,
-        model: None,
-        api_configuration_id: None,
-        input_tokens: None,
-        output_tokens: None,
-        cost_micros: None,
-        author_id: None,
-        rating: None,
-        unanswered: false,
-        superseded_by: None,
-        created_at: turn.now,
-        finished_at: None,
-    })
-}
+/// The index in which a message that is sent again is met.
+const ONCE: &str = "chat_messages_once";
 
-macro_rules! begin_turn {
-    ($steps:literal) => {
-        concat!(
-            "
+/// Gives a row about the conversation, then one for each message of what was said before, newest
+/// first, with nothing about the conversation that may be long. Both messages go in by one insert,
+/// and whatever is of use only where a message is sent again is asked for then: what a plan holds is
+/// set up at each turn, used or not.
+const BEGIN_TURN: &str = "
 WITH session AS (
     UPDATE stoa.chat_sessions
     SET last_message_at = greatest(last_message_at, $7),
         status = CASE status WHEN 'closed' THEN 'open' ELSE status END,
         closed_at = NULL,
-        title = coalesce(title, pg_catalog.left(pg_catalog.btrim(
-            pg_catalog.regexp_replace(pg_catalog.left($6, 500), '\\s+', ' ', 'g')), 120))
+        title = coalesce(title, $9)
     WHERE id = $1 AND token_hash = $2
     RETURNING id, status, end_user_id, locale, page_url, summary, summary_through
-), question AS (
+), stored AS (
     INSERT INTO stoa.chat_messages
         (id, session_id, role, state, content, client_message_id, answer_id,
          created_at, updated_at, finished_at)
-    SELECT $3, session.id, 'user', 'complete', $6, $5,
-           CASE WHEN session.status <> 'handoff' THEN $4 END, $7, $7, $7
+    SELECT new.id, session.id, new.role, new.state, new.content, new.client_message_id,
+           CASE WHEN session.status <> 'handoff' THEN new.answer_id END, $7, $7, new.finished_at
     FROM session
-    ON CONFLICT (session_id, client_message_id) WHERE client_message_id IS NOT NULL
-        DO UPDATE SET client_message_id = excluded.client_message_id
-    RETURNING id, session_id, answer_id
-), answer AS (
-    INSERT INTO stoa.chat_messages
-        (id, session_id, role, state, content, created_at, updated_at)
-    SELECT question.answer_id, question.session_id, 'assistant', 'streaming', '', $7, $7
-    FROM question
-    WHERE question.id = $3 AND question.answer_id IS NOT NULL
-), history AS (
-    SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-               'position', said.position, 'role', said.role, 'content', said.content) ORDER BY said.position), '[]') AS said
-    FROM (
-        SELECT m.role, m.content, m.position
-        FROM stoa.chat_messages m
-        WHERE m.session_id = $1 AND m.state = 'complete' AND m.content <> ''
-          AND m.superseded_by IS NULL
-          AND m.position > coalesce((SELECT summary_through FROM session), 0)
-        ORDER BY m.position DESC
-        LIMIT $8
-    ) said
+    CROSS JOIN (VALUES ($3::uuid, 'user', 'complete', $6::text, $5::text, $4::uuid, $7::timestamptz),
+                       ($4, 'assistant', 'streaming', '', NULL, NULL, NULL))
+        AS new (id, role, state, content, client_message_id, answer_id, finished_at)
+    WHERE (new.role = 'user' OR session.status <> 'handoff')
+      AND NOT EXISTS (
+          SELECT FROM stoa.chat_messages earlier
+          WHERE earlier.session_id = $1 AND earlier.client_message_id = $5)
+    RETURNING id
 )
 SELECT session.status AS session_status, session.end_user_id,
-       question.id AS user_message_id, question.answer_id, history.said AS history,
+       EXISTS (SELECT FROM stored) AS is_new,
        EXISTS (SELECT FROM stoa.document_chunks) AS has_passages,
-       person.name AS visitor_name, session.locale, session.page_url, session.summary,
-       earlier.id, earlier.session_id, earlier.role, earlier.state, earlier.content,
-       earlier.finish_reason, earlier.error_code, earlier.sources, earlier.provider, earlier.model,
-       earlier.api_configuration_id, earlier.input_tokens, earlier.output_tokens,
-       earlier.author_id, rated.rating, earlier.superseded_by, earlier.unanswered,
-       earlier.created_at, earlier.finished_at",
-            $steps,
-            "
+       (SELECT person.name FROM stoa.client_users person
+        WHERE person.id = session.end_user_id) AS visitor_name,
+       session.locale,
+       CASE WHEN said.position IS NULL THEN session.page_url END AS page_url,
+       CASE WHEN said.position IS NULL THEN session.summary END AS summary,
+       said.position, said.role, said.content
 FROM session
-CROSS JOIN question
-CROSS JOIN history
-LEFT JOIN stoa.client_users person ON person.id = session.end_user_id
-LEFT JOIN stoa.chat_messages earlier
-    ON earlier.id = question.answer_id AND question.id <> $3
-LEFT JOIN stoa.message_feedback rated ON rated.message_id = earlier.id
-"
-        )
-    };
-}
+CROSS JOIN LATERAL (
+    SELECT NULL::bigint AS position, NULL::text AS role, NULL::text AS content
+    UNION ALL
+    (SELECT m.position, m.role, m.content
+     FROM stoa.chat_messages m
+     WHERE m.session_id = session.id AND m.state = 'complete' AND m.content <> ''
+       AND m.superseded_by IS NULL AND m.position > coalesce(session.summary_through, 0)
+     ORDER BY m.position DESC
+     LIMIT $8)
+) said
+";
 
-const BEGIN_TURN: Versioned = Versioned {
-    before: begin_turn!(", '[]'::jsonb AS steps, NULL::bigint AS cost_micros"),
-    since: (
-        STEPS_SINCE,
-        begin_turn!(", earlier.steps, earlier.cost_micros"),
-    ),
-};
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_called_after_the_beginning_of_its_first_question() {
+        assert_eq!(title("  How  much?\n").as_deref(), Some("How much?"));
+        assert_eq!(title(" \n\t"), None);
+        let long = title(&"äb ".repeat(200)).unwrap();
+        assert_eq!(long.chars().count(), LONGEST_TITLE);
+        let spaced = format!("{}x", " ".repeat(TITLE_FROM));
+        assert_eq!(title(&spaced), None, "it is not searched for a word");
+    }
+}

@@ -15,7 +15,7 @@ pub use trouble::SchemaTrouble;
 
 /// The schema version that this program writes. It works with the one before and with the one
 /// after as well.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
 
 /// Every released migration in order: its name and its SQL.
 const SHIPPED: [(&str, &str); SCHEMA_VERSION as usize] = [
@@ -30,6 +30,10 @@ const SHIPPED: [(&str, &str); SCHEMA_VERSION as usize] = [
     (
         "tools_budgets_costs",
         include_str!("../../migrations/0003_tools_budgets_costs.sql"),
+    ),
+    (
+        "checks_of_a_turn",
+        include_str!("../../migrations/0004_checks_of_a_turn.sql"),
     ),
 ];
 const BEFORE: &str = include_str!("../../migrations/before.sql");

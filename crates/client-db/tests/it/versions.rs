@@ -3,6 +3,7 @@
 use stoa_client_db::{
     ClientConnection, PageRequest, messages,
     messages::{Again, FinishedAnswer, NewSummary, NewTurn, NewVersion, TurnStart},
+    sessions,
 };
 use stoa_domain::{
     FinishReason, MessageId, MessageState, SessionId,
@@ -99,7 +100,13 @@ async fn a_new_version_takes_the_place_of_the_last_answer_and_the_old_one_is_kep
     turn(&connection, session, &hash, "q1", "a1").await;
     let (old, _) = turn(&connection, session, &hash, "q2", "a2 broke o").await;
 
+    let at = async || {
+        let found = sessions::find(&connection, session).await.unwrap();
+        found.unwrap().last_message_at
+    };
+    let before = at().await;
     let (newer, begun) = again(&connection, old, &hash).await;
+    assert!(at().await > before, "somebody was active");
     let Some(Again::New {
         question, history, ..
     }) = begun
