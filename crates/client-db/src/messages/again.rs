@@ -7,11 +7,7 @@ use uuid::Uuid;
 
 use super::turn::{HistoryMessage, Known, read_history, read_known};
 use super::{Message, find_by_token};
-use crate::{
-    connection::ClientConnection,
-    error::ClientDbError,
-    row::column,
-};
+use crate::{connection::ClientConnection, error::ClientDbError, row::column};
 
 /// A version that an answer is to have.
 #[derive(Debug, Clone)]

@@ -161,10 +161,7 @@ macro_rules! finish {
 /// before.
 const FINISH: Versioned = Versioned {
     before: finish!("", " AND ($15::jsonb IS NOT NULL OR $16::bigint IS NULL)"),
-    since: (
-        STEPS_SINCE,
-        finish!(", steps = $15, cost_micros = $16", ""),
-    ),
+    since: (STEPS_SINCE, finish!(", steps = $15, cost_micros = $16", "")),
 };
 
 /// Makes an answer final, by compare-and-set: false when it was final already, or gone.

@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use postgres_types::Type;
-use stoa_domain::{
-    EndUserId, MessageId, MessageRole, SessionId, SessionStatus, token::TokenHash,
-};
+use stoa_domain::{EndUserId, MessageId, MessageRole, SessionId, SessionStatus, token::TokenHash};
 use tokio_postgres::Row;
 use uuid::Uuid;
 

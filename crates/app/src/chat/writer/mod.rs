@@ -140,22 +140,25 @@ impl Writer {
         }
     }
 
-    /// Writes the answer to its end.
+    /// Writes the answer to its end. While it streams, no room is kept for what comes before and after:
+    /// those are large and soon over, and thousands of answers may stream at once.
     pub(super) async fn run(self) {
-        match self.begin().await {
+        match Box::pin(self.begin()).await {
             Beginning::Opened(opened) => {
                 let Opened { stream, origin } = *opened;
                 self.live.open(self.preamble(&origin));
                 let (ended, origin) = Rounds::new(&self, origin).write(stream).await;
-                self.close(&ended, &origin).await;
+                Box::pin(self.close(&ended, &origin)).await;
                 self.fold_what_was_left_out(&origin);
             }
             Beginning::Cancelled => {
                 self.live.open(self.preamble(&Origin::default()));
                 let ended = Ended::because(FinishReason::Cancelled);
-                self.close(&ended, &Origin::default()).await;
+                Box::pin(self.close(&ended, &Origin::default())).await;
             }
-            Beginning::Failed(reason, failure) => self.fail_to_open(reason, failure).await,
+            Beginning::Failed(reason, failure) => {
+                Box::pin(self.fail_to_open(reason, failure)).await;
+            }
         }
     }
 

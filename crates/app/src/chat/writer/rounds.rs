@@ -70,7 +70,8 @@ impl<'a> Rounds<'a> {
             if said.ending != Ending::ToolCalls || !self.inquiry.offer.may_call() {
                 return Ok(said.ending.finish_reason());
             }
-            let returned = self.calls.make(&mut self.attendance, &said.calls).await;
+            // Most answers call nothing, and keep no room for it.
+            let returned = Box::pin(self.calls.make(&mut self.attendance, &said.calls)).await;
             let returned = returned.map_err(Ended::from)?;
             self.called += 1;
             let inquiry = self.inquiry.to_mut();
@@ -78,7 +79,7 @@ impl<'a> Rounds<'a> {
             if self.called == MOST_ROUNDS {
                 inquiry.offer.choice = ToolChoice::None;
             }
-            stream = self.go_on().await?;
+            stream = Box::pin(self.go_on()).await?;
         }
     }
 
