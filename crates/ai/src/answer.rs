@@ -172,6 +172,31 @@ impl AnswerStream {
         }
     }
 
+    /// An answer that was asked for whole and comes in pieces.
+    pub(crate) async fn gathered(incoming: Incoming) -> Result<Completion, AiError> {
+        let mut stream = Self::begin(incoming).await?;
+        let mut whole = Completion {
+            text: String::new(),
+            tool_calls: Vec::new(),
+            usage: None,
+            ending: Ending::Stop,
+            raw_finish_reason: None,
+            model: None,
+        };
+        while let Some(event) = stream.next().await {
+            match event? {
+                AnswerEvent::Text(more) => whole.text.push_str(&more),
+                AnswerEvent::ToolCall { call, .. } => whole.tool_calls.push(call),
+                AnswerEvent::Usage(usage) => whole.usage = Some(usage),
+                AnswerEvent::Finish(ending) => whole.ending = ending,
+                AnswerEvent::ToolCallStart { .. } | AnswerEvent::ToolCallArguments { .. } => {}
+            }
+        }
+        whole.raw_finish_reason = stream.raw_finish_reason.take();
+        whole.model = stream.model.take();
+        Ok(whole)
+    }
+
     /// The next event; `None` after the last. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<AnswerEvent, AiError>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await

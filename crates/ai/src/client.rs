@@ -94,10 +94,19 @@ impl Ai {
         if transport::is_of_type(&reply.response, "text/html") {
             return Err(AiError::protocol("the reply is a web page"));
         }
+        AnswerStream::begin(self.incoming(reply, endpoint, request, started)).await
+    }
+
+    fn incoming(
+        &self,
+        reply: Reply,
+        endpoint: &Endpoint,
+        request: &ChatRequest,
+        started: Instant,
+    ) -> Incoming {
         let limits = Arc::clone(&self.limits);
         let (key, first_call) = (endpoint.api_key.clone(), request.next_call());
-        let incoming = Incoming::new(reply, limits, key, started, first_call);
-        AnswerStream::begin(incoming).await
+        Incoming::new(reply, limits, key, started, first_call)
     }
 
     /// Asks for a whole answer, within [`Limits::single_reply`]. It is asked for whatever failed
@@ -112,15 +121,22 @@ impl Ai {
         endpoint: &Endpoint,
         request: &ChatRequest,
     ) -> Result<Completion, AiError> {
-        let deadline = Instant::now() + self.limits.single_reply;
+        let started = Instant::now();
+        let deadline = started + self.limits.single_reply;
         let profile = Profile::of(endpoint.provider)?;
         let reply = self
             .call(endpoint, &profile, deadline, |wire, base| {
                 wire.chat_call(base, endpoint, request, false)
             })
             .await?;
-        let body = transport::read_whole(reply.response, self.limits.reply_bytes, deadline).await?;
-        let completion = self.completion(reply.wire, &body, endpoint, request)?;
+        // Some servers stream whatever they are asked for.
+        let completion = if transport::is_of_type(&reply.response, "text/event-stream") {
+            let incoming = self.incoming(reply, endpoint, request, started);
+            transport::within(deadline, AnswerStream::gathered(incoming)).await?
+        } else {
+            let body = transport::read_whole(reply.response, self.limits.reply_bytes, deadline);
+            self.completion(reply.wire, &body.await?, endpoint, request)?
+        };
         self.breakers.succeeded(endpoint, &request.model);
         Ok(completion)
     }

@@ -15,6 +15,17 @@ const BATCH_TEXTS: usize = 64;
 /// The most bytes of text in one request; a single longer text goes alone.
 const BATCH_BYTES: usize = 128 << 10;
 
+/// Texts of which vectors are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddingRequest<'a> {
+    /// The embedding model.
+    pub model: &'a str,
+    /// The texts.
+    pub texts: &'a [String],
+    /// How long the vectors are to be, where that is not left to the model.
+    pub dimensions: Option<u32>,
+}
+
 /// Vectors, and how many tokens their texts are, if the provider says.
 pub(crate) struct Vectors {
     pub(crate) vectors: Vec<Vec<f32>>,
@@ -36,7 +47,12 @@ impl Ai {
         model: &str,
         texts: &[String],
     ) -> Result<Vec<Vec<f32>>, AiError> {
-        let (vectors, _) = self.embed_counted(endpoint, model, texts).await?;
+        let request = EmbeddingRequest {
+            model,
+            texts,
+            dimensions: None,
+        };
+        let (vectors, _) = self.embed_counted(endpoint, &request).await?;
         Ok(vectors)
     }
 
@@ -45,46 +61,47 @@ impl Ai {
     ///
     /// # Errors
     ///
-    /// As [`Ai::embed`].
+    /// As [`Ai::embed`], and `Rejected` when the vectors are of another length than was asked for.
     pub async fn embed_counted(
         &self,
         endpoint: &Endpoint,
-        model: &str,
-        texts: &[String],
+        request: &EmbeddingRequest<'_>,
     ) -> Result<(Vec<Vec<f32>>, Option<u64>), AiError> {
         let unsupported = || AiError::unsupported(endpoint.provider, "embeddings");
         let profile = Profile::of(endpoint.provider).map_err(|_| unsupported())?;
         if !profile.embeddings {
             return Err(unsupported());
         }
-        let permit = self.breakers().enter(endpoint, model, Instant::now())?;
-        let embedded = self.embed_batches(endpoint, &profile, model, texts).await;
+        let permit = self
+            .breakers()
+            .enter(endpoint, request.model, Instant::now())?;
+        let embedded = self.embed_batches(endpoint, &profile, request).await;
         permit.settle(embedded.as_ref().err(), Instant::now());
         let Vectors { vectors, tokens } = embedded?;
-        Ok((checked(vectors)?, tokens))
+        Ok((checked(vectors, request.dimensions)?, tokens))
     }
 
     async fn embed_batches(
         &self,
         endpoint: &Endpoint,
         profile: &Profile,
-        model: &str,
-        texts: &[String],
+        request: &EmbeddingRequest<'_>,
     ) -> Result<Vectors, AiError> {
         let mut all = Vectors {
-            vectors: Vec::with_capacity(texts.len()),
+            vectors: Vec::with_capacity(request.texts.len()),
             tokens: Some(0),
         };
-        for batch in batches(texts) {
+        for texts in batches(request.texts) {
+            let batch = EmbeddingRequest { texts, ..*request };
             let deadline = Instant::now() + self.limits().single_reply;
             let reply = self
                 .call(endpoint, profile, deadline, |wire, base| {
-                    wire.embeddings_call(base, endpoint, model, batch)
+                    wire.embeddings_call(base, endpoint, &batch)
                 })
                 .await?;
             let most = self.limits().reply_bytes;
             let body = transport::read_whole(reply.response, most, deadline).await?;
-            let more = reply.wire.embeddings(&body, batch.len())?;
+            let more = reply.wire.embeddings(&body, texts.len())?;
             all.vectors.extend(more.vectors);
             let sum = |(so_far, more): (u64, u64)| so_far.checked_add(more);
             all.tokens = all.tokens.zip(more.tokens).and_then(sum);
@@ -93,8 +110,15 @@ impl Ai {
     }
 }
 
-fn checked(vectors: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, AiError> {
+fn checked(vectors: Vec<Vec<f32>>, asked: Option<u32>) -> Result<Vec<Vec<f32>>, AiError> {
     let length = vectors.first().map_or(0, Vec::len);
+    // A server that does not know the field passes over it.
+    if asked.is_some_and(|asked| u32::try_from(length) != Ok(asked) && !vectors.is_empty()) {
+        return Err(AiError::new(
+            AiErrorCode::Rejected,
+            "the vectors are of another length than was asked for",
+        ));
+    }
     let sound = |it: &Vec<f32>| !it.is_empty() && it.len() == length;
     if !vectors.iter().all(sound) {
         return Err(AiError::new(

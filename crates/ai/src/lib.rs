@@ -37,6 +37,7 @@ mod wire;
 
 pub use answer::{AnswerEvent, AnswerStream, Completion, Ending, Usage};
 pub use client::Ai;
+pub use embeddings::EmbeddingRequest;
 pub use error::{AiError, AiErrorCode};
 pub use limits::Limits;
 pub use models::{ModelEntry, ModelKind};

@@ -22,7 +22,8 @@ pub struct Limits {
     /// Bytes of arguments in all tool calls of an answer; more is an error, since half a call is
     /// none.
     pub call_bytes: usize,
-    /// Bytes of one line of an event stream.
+    /// Bytes of one line of an event stream: room for a whole answer in one token, as JSON escapes
+    /// it.
     pub line_bytes: usize,
     /// Bytes of all data lines of one event.
     pub event_bytes: usize,
@@ -42,8 +43,8 @@ impl Default for Limits {
             after_finish: Duration::from_secs(5),
             answer_bytes: 1 << 20,
             call_bytes: 256 << 10,
-            line_bytes: 256 << 10,
-            event_bytes: 1 << 20,
+            line_bytes: 4 << 20,
+            event_bytes: 4 << 20,
             reply_bytes: 16 << 20,
             error_bytes: 16 << 10,
         }

@@ -446,6 +446,13 @@ impl App {
         }
     }
 
+    /// Tells the replica that writes this answer that somebody listens here.
+    pub(crate) async fn tell_answer_followed(&self, answer: MessageId) {
+        if let Err(error) = self.signal(Signal::AnswerFollowed(answer)).await {
+            tracing::warn!(%answer, %error, "the writer of an answer was not told of a listener");
+        }
+    }
+
     /// Tells every replica that something is new in a conversation. What is new is stored, so a
     /// signal that cannot be sent is logged and not an error.
     pub(crate) async fn tell_session_changed(&self, session: SessionId) {

@@ -50,6 +50,11 @@ async fn heed(app: &Arc<App>, signal: Signal) {
                 live.decide();
             }
         }
+        Signal::AnswerFollowed(answer) => {
+            if let Some(live) = app.live_answers().find(answer) {
+                live.followed_elsewhere();
+            }
+        }
         Signal::JobReady => app.wake_workers(),
         Signal::Reconnected => {
             app.forget_all();

@@ -70,11 +70,7 @@ async fn openais(shared: &Shared, asked: Asked) -> Response {
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
         _ => return bad_request("`input` must be a text or a list of texts"),
     };
-    let asked = request["dimensions"].as_u64().map(|it| it.clamp(1, 4096));
-    let dimensions = behaviour
-        .dims
-        .or(asked.and_then(|it| usize::try_from(it).ok()))
-        .unwrap_or(DIMENSIONS);
+    let dimensions = behaviour.dims.unwrap_or(asked_for(&request["dimensions"]));
     let mut data: Vec<Value> = texts
         .iter()
         .enumerate()
@@ -95,6 +91,14 @@ async fn openais(shared: &Shared, asked: Asked) -> Response {
         .into_response()
 }
 
+/// The length that a request asks for, or the usual one.
+fn asked_for(dimensions: &Value) -> usize {
+    let asked = dimensions.as_u64().map(|it| it.clamp(1, 4096));
+    asked
+        .and_then(|it| usize::try_from(it).ok())
+        .unwrap_or(DIMENSIONS)
+}
+
 /// Gemini's `batchEmbedContents`, which has an order and no index.
 pub(crate) async fn gemini(shared: &Shared, asked: Asked) -> Response {
     let Admitted {
@@ -110,7 +114,8 @@ pub(crate) async fn gemini(shared: &Shared, asked: Asked) -> Response {
     let Some(requests) = request["requests"].as_array() else {
         return bad_request("`requests` must be a list");
     };
-    let dimensions = behaviour.dims.unwrap_or(DIMENSIONS);
+    let asked = &requests.first().unwrap_or(&Value::Null)["outputDimensionality"];
+    let dimensions = behaviour.dims.unwrap_or(asked_for(asked));
     let text = |it: &Value| {
         it["content"]["parts"][0]["text"]
             .as_str()

@@ -33,6 +33,8 @@ pub enum Signal {
     SessionChanged(SessionId),
     /// The visitor has said whether a call of this answer may be made.
     CallDecided(MessageId),
+    /// Somebody listens to this answer on another replica than the one that writes it.
+    AnswerFollowed(MessageId),
     /// There is work in the queue.
     JobReady,
     /// The connection was lost and is back: signals may have been missed, so whatever is cached on

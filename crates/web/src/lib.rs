@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -131,20 +131,21 @@ fn all_routes() -> Routes {
     features.into_iter().fold(routes, |routes, add| add(routes))
 }
 
-async fn no_route(headers: HeaderMap) -> Response {
+async fn no_route(uri: Uri, headers: HeaderMap) -> Response {
     if wants_page(&headers) {
         PageError::NotFound.into_response()
     } else {
-        Problem::not_found().into_response()
+        openai_api::in_its_shape(&uri, Problem::not_found())
     }
 }
 
-async fn no_method() -> Problem {
-    Problem::new(
+async fn no_method(uri: Uri) -> Response {
+    let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "This address does not take this method.",
-    )
+    );
+    openai_api::in_its_shape(&uri, problem)
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

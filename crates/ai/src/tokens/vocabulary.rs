@@ -85,6 +85,14 @@ impl Vocabulary {
         Some(count)
     }
 
+    /// The text that tokens are, where they are tokens of it; `None` until it is read.
+    #[must_use]
+    pub fn text(self, tokens: &[u32]) -> Option<String> {
+        let bytes = self.place().get()?.decode_bytes(tokens).ok()?;
+        // Tokens that were cut from a longer text may begin or end with half a character.
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     const fn place(self) -> &'static OnceLock<CoreBPE> {
         match self {
             Self::O200k => &O200K,
@@ -129,6 +137,15 @@ mod tests {
             assert_eq!(Vocabulary::O200k.count(text), Some(*newer), "{text}");
         }
         assert_eq!(Vocabulary::O200k.count(""), Some(0));
+    }
+
+    #[test]
+    fn tokens_are_read_back_and_others_refused() {
+        Vocabulary::Cl100k.load().unwrap();
+        let text = |tokens: &[u32]| Vocabulary::Cl100k.text(tokens);
+        assert_eq!(text(&[9906, 1917]).as_deref(), Some("Hello world"));
+        assert_eq!(text(&[]).as_deref(), Some(""));
+        assert_eq!(text(&[4_000_000]), None);
     }
 
     #[test]

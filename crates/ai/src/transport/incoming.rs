@@ -107,7 +107,7 @@ impl Incoming {
             return Poll::Ready(self.take_part(context, part, ready));
         }
         if let Some(error) = self.failure.take() {
-            return Poll::Ready(Step::Failed(error));
+            return Poll::Ready(self.ended(error, ready));
         }
         // Bytes that keep coming must not hold off the deadline, so it is looked at before them.
         if Instant::now() >= self.due {

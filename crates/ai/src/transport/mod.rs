@@ -52,6 +52,15 @@ pub(crate) async fn send(
     Err(Wire::explain(&refusal, endpoint))
 }
 
+/// What `work` gives, if it is done by `deadline`.
+pub(crate) async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, AiError>>,
+) -> Result<T, AiError> {
+    let done = timeout_at(deadline, work).await;
+    done.map_err(|_| timeout("the reply did not end"))?
+}
+
 /// Reads a whole body of at most `most` bytes.
 pub(crate) async fn read_whole(
     mut response: Response,

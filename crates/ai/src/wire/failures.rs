@@ -30,6 +30,8 @@ const NO_QUOTA_PHRASES: &[&str] = &[
     "doesn't have any credits",
     "credit balance is too low",
     "reached your specified api usage limits",
+    // xAI's, for both at once.
+    "used all available credits",
 ];
 const CONTEXT: &[&str] = &["context_length_exceeded", "exceed_context_size_error"];
 const CONTEXT_PHRASES: &[&str] = &[
@@ -65,6 +67,15 @@ const BAD_KEY: &[&str] = &[
     "API_KEY_INVALID",
     "UNAUTHENTICATED",
 ];
+/// Some refuse a wrong key as they refuse any other wrong field.
+const BAD_KEY_PHRASES: &[&str] = &[
+    "incorrect api key",
+    "invalid api key",
+    "api key not valid",
+    "api key expired",
+];
+const NOT_FOUND: &[&str] = &["model_not_found", "model_decommissioned", "invalid_model"];
+const NOT_FOUND_PHRASES: &[&str] = &["model not exist", "is not a valid model"];
 const RATE_LIMITED: &[&str] = &["rate_limit_exceeded", "rate_limit_error"];
 
 /// What a reply with a failing status means.
@@ -144,6 +155,9 @@ fn classify(status: u16, said: &Said) -> AiErrorCode {
     if said.is_one_of(RATE_LIMITED) {
         return limited;
     }
+    if said.is_one_of(NOT_FOUND) {
+        return AiErrorCode::NotFound;
+    }
     match status {
         402 => AiErrorCode::NoQuota,
         429 if said.is_of_the_day() => AiErrorCode::NoQuota,
@@ -152,6 +166,8 @@ fn classify(status: u16, said: &Said) -> AiErrorCode {
         400 | 403 | 429 if said.mentions(NO_QUOTA_PHRASES) => AiErrorCode::NoQuota,
         400 | 403 if said.mentions(FILTERED_PHRASES) => AiErrorCode::ContentFiltered,
         401 | 403 => AiErrorCode::BadKey,
+        400 if said.mentions(BAD_KEY_PHRASES) => AiErrorCode::BadKey,
+        400 if said.mentions(NOT_FOUND_PHRASES) => AiErrorCode::NotFound,
         404 => AiErrorCode::NotFound,
         408 => AiErrorCode::Timeout,
         429 => limited,
@@ -227,6 +243,42 @@ mod tests {
                 Code::BadKey,
             ),
             (401, "", Code::BadKey),
+            (
+                400,
+                r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***90."}"#,
+                Code::BadKey,
+            ),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}"#,
+                Code::BadKey,
+            ),
+            (
+                429,
+                r#"{"code":"Some resource has been exhausted","error":"Your team has either used all available credits or reached its monthly spending limit."}"#,
+                Code::NoQuota,
+            ),
+            // Four ways to say that there is no such model without a 404.
+            (
+                400,
+                r#"{"object":"error","message":"Invalid model: m","type":"invalid_model","param":null,"code":"1500"}"#,
+                Code::NotFound,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"The model `m` has been decommissioned and is no longer supported.","type":"invalid_request_error","code":"model_decommissioned"}}"#,
+                Code::NotFound,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"Model Not Exist","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
+                Code::NotFound,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"m is not a valid model ID","code":400}}"#,
+                Code::NotFound,
+            ),
             (
                 403,
                 r#"{"error":{"message":"no access to model"}}"#,

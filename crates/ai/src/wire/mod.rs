@@ -9,15 +9,16 @@ pub(crate) mod openai_chat;
 mod part;
 mod said;
 mod sides;
+mod surrogates;
 mod wait;
 
 use http::HeaderMap;
 use stoa_outbound::SseEvent;
 use url::Url;
 
-pub(crate) use self::part::{CallPart, Part, UsagePart};
+pub(crate) use self::part::{CallPart, Part, UsagePart, count};
 pub(crate) use self::said::Said;
-use crate::embeddings::Vectors;
+use crate::embeddings::{EmbeddingRequest, Vectors};
 use crate::error::AiError;
 use crate::models::ModelPage;
 use crate::request::{ChatRequest, Endpoint};
@@ -72,13 +73,39 @@ impl Wire {
 
     /// Reads one event of a streamed answer.
     pub(crate) fn decode(self, event: &SseEvent, parts: &mut Vec<Part>) -> Result<(), AiError> {
+        match event.data.trim() {
+            // Some servers keep a connection awake by events without a word.
+            "" => return Ok(()),
+            // OpenAI's end; gateways put it after the streams of every format.
+            "[DONE]" => {
+                parts.push(Part::End);
+                return Ok(());
+            }
+            said if event.kind.as_deref() == Some("error") => {
+                return Err(failures::in_stream(&Said::parse(said.as_bytes())));
+            }
+            _ => {}
+        }
+        match self.decode_data(event, parts) {
+            Ok(()) => {}
+            Err(error) => match surrogates::mended(&event.data) {
+                Some(data) => {
+                    let kind = event.kind.clone();
+                    self.decode_data(&SseEvent { kind, data }, parts)?;
+                }
+                None => return Err(error),
+            },
+        }
+        self.forget_thoughts(parts);
+        Ok(())
+    }
+
+    fn decode_data(self, event: &SseEvent, parts: &mut Vec<Part>) -> Result<(), AiError> {
         match self {
             Self::OpenaiChat(_) => openai_chat::decode_event(&event.data, parts),
             Self::Anthropic(_) => anthropic::decode_event(event, parts),
             Self::Gemini => gemini::decode_event(&event.data, parts),
-        }?;
-        self.forget_thoughts(parts);
-        Ok(())
+        }
     }
 
     /// Reads an answer that came whole.
@@ -106,20 +133,19 @@ impl Wire {
         }
     }
 
-    /// The request for the vectors of `inputs`.
+    /// The request for vectors.
     pub(crate) fn embeddings_call(
         self,
         base: &Url,
         endpoint: &Endpoint,
-        model: &str,
-        inputs: &[String],
+        request: &EmbeddingRequest<'_>,
     ) -> Result<Call, AiError> {
         match self {
             Self::OpenaiChat(dialect) => {
-                openai_chat::embeddings_call(dialect, base, endpoint, model, inputs)
+                openai_chat::embeddings_call(dialect, base, endpoint, request)
             }
             Self::Anthropic(_) => Err(AiError::unsupported(endpoint.provider, "embeddings")),
-            Self::Gemini => gemini::embeddings_call(base, endpoint, model, inputs),
+            Self::Gemini => gemini::embeddings_call(base, endpoint, request),
         }
     }
 
@@ -183,5 +209,56 @@ impl Wire {
             Self::Gemini => other.set_path("/v1beta"),
         }
         Some(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stoa_domain::Provider;
+
+    use super::*;
+    use crate::error::AiErrorCode;
+    use crate::provider::profile;
+
+    const EACH: [Provider; 3] = [Provider::Openai, Provider::Anthropic, Provider::Gemini];
+
+    fn decoded(provider: Provider, kind: Option<&str>, data: &str) -> Result<Vec<Part>, AiError> {
+        let event = SseEvent {
+            kind: kind.map(str::to_owned),
+            data: data.to_owned(),
+        };
+        let mut parts = Vec::new();
+        let wire = profile(provider).unwrap().wire;
+        wire.decode(&event, &mut parts).map(|()| parts)
+    }
+
+    #[test]
+    fn what_servers_and_gateways_add_is_the_same_in_every_format() {
+        for provider in EACH {
+            for blank in ["", " ", "\n"] {
+                assert_eq!(decoded(provider, None, blank).unwrap(), [], "{provider}");
+            }
+            assert_eq!(decoded(provider, None, "[DONE] ").unwrap(), [Part::End]);
+            for said in [
+                r#"{"error":{"message":"slow","type":"rate_limit_error"}}"#,
+                r#"{"message":"slow","type":"rate_limit_error"}"#,
+            ] {
+                let error = decoded(provider, Some("error"), said).unwrap_err();
+                let code = AiErrorCode::RateLimited { retry_after: None };
+                assert_eq!(error.code(), code, "{provider}");
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_character_does_not_lose_the_answer() {
+        let text = |said: &str| vec![Part::Text(said.to_owned())];
+        let said = r#"{"choices":[{"delta":{"content":"a\ud83e"}}]}"#;
+        let openai = decoded(Provider::Openai, None, said).unwrap();
+        assert_eq!(openai, text("a\u{fffd}"));
+        let said = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\udd80b"}}"#;
+        let anthropic = decoded(Provider::Anthropic, None, said).unwrap();
+        assert_eq!(anthropic, text("\u{fffd}b"));
+        assert!(decoded(Provider::Openai, None, r#"{"choices":"\ud83e"}"#).is_err());
     }
 }

@@ -1,5 +1,8 @@
 //! What replies say, in the words of every format.
 
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
 use crate::answer::{Ending, Usage};
 
 /// What an event of a stream says, or a whole reply, which says several such things.
@@ -81,4 +84,14 @@ impl UsagePart {
             cached_input_tokens: self.cached,
         })
     }
+}
+
+/// Reads a count of tokens. One that is no whole number is unknown: no answer is lost for its
+/// counts.
+pub(crate) fn count<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(value)?;
+    Ok(value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|it| it.fract() == 0.0)?;
+        format!("{number:.0}").parse().ok()
+    }))
 }

@@ -1,6 +1,6 @@
 //! Vectors over the network.
 
-use stoa_ai::{AiErrorCode, Endpoint};
+use stoa_ai::{AiErrorCode, EmbeddingRequest, Endpoint};
 use stoa_domain::Provider;
 use stoa_fake_ai::FakeAi;
 
@@ -42,6 +42,45 @@ async fn every_format_that_embeds_gives_the_same_vectors() {
     }
 }
 
+/// A request for vectors of this length.
+fn of_length(texts: &[String], dimensions: Option<u32>) -> EmbeddingRequest<'_> {
+    EmbeddingRequest {
+        model: "m",
+        texts,
+        dimensions,
+    }
+}
+
+#[tokio::test]
+async fn vectors_are_of_the_length_that_is_asked_for_or_refused() {
+    let fake = FakeAi::start().await.unwrap();
+    let texts = ["a tent".to_owned()];
+    for wire in WIRES.into_iter().filter(|it| it.name != "anthropic") {
+        let endpoint = wire.endpoint(&fake);
+        let request = of_length(&texts, Some(8));
+        let (vectors, _) = ai().embed_counted(&endpoint, &request).await.unwrap();
+        assert_eq!(vectors[0].len(), 8, "{}", wire.name);
+        let stubborn = EmbeddingRequest {
+            model: "fake:dims=16",
+            ..request
+        };
+        let error = ai().embed_counted(&endpoint, &stubborn).await.unwrap_err();
+        assert_eq!(error.code(), AiErrorCode::Rejected, "{}", wire.name);
+    }
+    // mistralai 3.7.0 for Python, `EmbeddingRequest`.
+    let mistral = Endpoint {
+        provider: Provider::Mistral,
+        ..endpoint(&fake.base_url())
+    };
+    fake.clear_requests();
+    let _ = ai()
+        .embed_counted(&mistral, &of_length(&texts, Some(8)))
+        .await;
+    let body = &fake.requests()[0].body;
+    assert_eq!(body["output_dimension"], 8);
+    assert!(body.get("dimensions").is_none());
+}
+
 #[tokio::test]
 async fn what_the_provider_counts_is_summed_over_batches() {
     let fake = FakeAi::start().await.unwrap();
@@ -49,7 +88,10 @@ async fn what_the_provider_counts_is_summed_over_batches() {
     let of = |texts: Vec<String>| {
         let endpoint = endpoint(&fake.base_url());
         async move {
-            let (_, tokens) = ai().embed_counted(&endpoint, "m", &texts).await.unwrap();
+            let (_, tokens) = ai()
+                .embed_counted(&endpoint, &of_length(&texts, None))
+                .await
+                .unwrap();
             tokens.unwrap()
         }
     };

@@ -44,7 +44,7 @@ async fn every_status_has_its_code() {
         ("error_after=0", Code::Overloaded, true, true),
         ("end_after=0", Code::Interrupted, true, true),
         ("drop_after=0", Code::Interrupted, true, true),
-        ("huge=300000", Code::Protocol, true, false),
+        ("huge=5000000", Code::Protocol, true, false),
     ];
     for wire in WIRES {
         for (behaviour, code, falls_through, retryable) in rows {

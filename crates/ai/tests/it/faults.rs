@@ -141,7 +141,12 @@ async fn a_large_token_passes_within_the_bound_and_not_beyond() {
     for wire in WIRES {
         let all = wire.ask(&ai(), &fake, "huge=200000").await.unwrap();
         assert_eq!(all.text.len(), 200_000, "{}", wire.name);
-        let error = wire.ask(&ai(), &fake, "huge=1048576").await.unwrap_err();
+        let all = wire.ask(&ai(), &fake, "huge=1048576").await.unwrap();
+        assert_eq!(all.text.len(), 1 << 20, "{}", wire.name);
+        let all = wire.ask(&ai(), &fake, "huge=1048577").await.unwrap();
+        assert_eq!(all.text.len(), 1 << 20, "{}", wire.name);
+        assert_eq!(all.finish, Some(Ending::Length), "{}", wire.name);
+        let error = wire.ask(&ai(), &fake, "huge=5000000").await.unwrap_err();
         assert_eq!(error.code(), AiErrorCode::Protocol, "{}", wire.name);
     }
 }

@@ -73,8 +73,12 @@ const ALL: &[Recorded] = recorded! {
     "ollama_tools", Ollama, "", &[WEATHER, TIME], None, Ok(Ending::ToolCalls), Some("qwen3");
 };
 
-/// Plays `pieces` back, each as a chunk of its own, and says what was understood.
-async fn played(provider: Provider, pieces: &[&[u8]]) -> (Gathered, Option<String>) {
+/// Plays `pieces` back, each as a chunk of its own, to whom `ask` asks.
+async fn serving<T>(
+    provider: Provider,
+    pieces: &[&[u8]],
+    ask: impl AsyncFnOnce(Endpoint) -> T,
+) -> T {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serve = async {
@@ -83,29 +87,32 @@ async fn played(provider: Provider, pieces: &[&[u8]]) -> (Gathered, Option<Strin
         // Kept open until the reader has seen the end.
         std::future::pending::<()>().await;
     };
-    let ask = async {
-        let endpoint = Endpoint {
-            provider,
-            base_url: Some(format!("http://{address}/v1").parse().unwrap()),
-            api_key: Some(KEY.into()),
-        };
-        match ai().stream(&endpoint, &question("m")).await {
-            Ok(mut stream) => {
-                let all = gather(&mut stream).await;
-                (all, stream.model().map(str::to_owned))
-            }
-            Err(error) => (failed(error), None),
-        }
+    let endpoint = Endpoint {
+        provider,
+        base_url: Some(format!("http://{address}/v1").parse().unwrap()),
+        api_key: Some(KEY.into()),
     };
     let both = async {
         tokio::select! {
-            result = ask => result,
+            result = ask(endpoint) => result,
             () = serve => unreachable!("the server serves for ever"),
         }
     };
     tokio::time::timeout(Duration::from_secs(10), Box::pin(both))
         .await
         .unwrap()
+}
+
+/// Plays `pieces` back and says what was understood.
+async fn played(provider: Provider, pieces: &[&[u8]]) -> (Gathered, Option<String>) {
+    let ask = async |endpoint: Endpoint| match ai().stream(&endpoint, &question("m")).await {
+        Ok(mut stream) => {
+            let all = gather(&mut stream).await;
+            (all, stream.model().map(str::to_owned))
+        }
+        Err(error) => (failed(error), None),
+    };
+    serving(provider, pieces, ask).await
 }
 
 fn failed(error: AiError) -> Gathered {
@@ -217,5 +224,47 @@ proptest! {
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|it| &bytes[it[0]..it[1]]).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         agrees(recorded, &runtime.block_on(played(recorded.provider, &pieces)));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_asked_for_whole_and_streams_is_gathered() {
+    for recorded in ALL {
+        let pieces = [recorded.stream.as_bytes()];
+        let ask = async |endpoint| ai().complete(&endpoint, &question("m")).await;
+        let whole = serving(recorded.provider, &pieces, ask).await;
+        let name = recorded.name;
+        match (whole, recorded.said.end) {
+            (Ok(whole), Ok(ending)) => {
+                assert_eq!(whole.text, recorded.said.text, "{name}");
+                assert_eq!(whole.ending, ending, "{name}");
+                assert_eq!(whole.model.as_deref(), recorded.said.model, "{name}");
+                let usage = whole.usage.map(|it| (it.input_tokens, it.output_tokens));
+                assert_eq!(usage, recorded.said.usage, "{name}");
+                assert_eq!(whole.tool_calls.len(), recorded.said.calls.len(), "{name}");
+            }
+            (Err(error), Err(code)) => assert_eq!(error.code(), code, "{name}"),
+            both => unreachable!("{name}: {both:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_goes_wrong_after_the_answer_has_finished_takes_nothing_from_it() {
+    let finished =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n";
+    for after in [
+        "data: {\"error\":{\"message\":\"late\"}}\n\n",
+        "data: {\"cho\n\n",
+        "data: \n\n",
+    ] {
+        let stream = format!("{finished}{after}");
+        let (all, _) = played(Provider::Openai, &[stream.as_bytes()]).await;
+        assert_eq!(all.text, "Hi", "{after}");
+        assert_eq!(
+            (all.finish, all.error),
+            (Some(Ending::Stop), None),
+            "{after}"
+        );
     }
 }

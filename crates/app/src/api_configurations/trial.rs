@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stoa_ai::{AiError, ChatRequest, Endpoint, Message};
+use stoa_ai::{AiError, ChatRequest, EmbeddingRequest, Endpoint, Message};
 use stoa_client_db::api_configurations;
 use stoa_domain::{ApiConfigurationId, Budgets, MessageId, MessageRole, Provider};
 use stoa_platform_db::usage_events::UsageKind;
@@ -146,7 +146,12 @@ async fn ask(
         // Two, since what is refused is vectors of different lengths.
         let texts = ["OK".to_owned(), "A longer text than that.".to_owned()];
         let bill = spender.unlimited_embedding(settings.provider, model, &texts);
-        embed_for(app, bill, (endpoint, model), &texts).await?;
+        let request = EmbeddingRequest {
+            model,
+            texts: &texts,
+            dimensions: None,
+        };
+        embed_for(app, bill, endpoint, &request).await?;
     }
     Ok(completion.model.unwrap_or(request.model))
 }

@@ -1,6 +1,6 @@
 //! Embedding texts within the budgets.
 
-use stoa_ai::{AiError, Endpoint, Usage};
+use stoa_ai::{AiError, EmbeddingRequest, Endpoint, Usage};
 
 use super::bill::Bill;
 use super::spender::{Refused, Spender};
@@ -17,6 +17,9 @@ pub(crate) enum NotEmbedded {
     Provider(#[source] AiError),
 }
 
+/// Vectors, and how many tokens their texts are by the provider's count, if it gives one.
+pub(crate) type Embedded = (Vec<Vec<f32>>, Option<u64>);
+
 /// The vectors of texts; what they take is the spender's.
 ///
 /// # Errors
@@ -24,14 +27,14 @@ pub(crate) enum NotEmbedded {
 pub(crate) async fn embed(
     app: &App,
     spender: &Spender,
-    (endpoint, model): (&Endpoint, &str),
-    texts: &[String],
-) -> Result<Vec<Vec<f32>>, NotEmbedded> {
+    endpoint: &Endpoint,
+    request: &EmbeddingRequest<'_>,
+) -> Result<Embedded, NotEmbedded> {
     let bill = spender
-        .reserve_embedding(endpoint.provider, model, texts)
+        .reserve_embedding(endpoint.provider, request.model, request.texts)
         .await
         .map_err(NotEmbedded::Refused)?;
-    embed_for(app, bill, (endpoint, model), texts)
+    embed_for(app, bill, endpoint, request)
         .await
         .map_err(NotEmbedded::Provider)
 }
@@ -43,10 +46,10 @@ pub(crate) async fn embed(
 pub(crate) async fn embed_for(
     app: &App,
     mut bill: Bill,
-    (endpoint, model): (&Endpoint, &str),
-    texts: &[String],
-) -> Result<Vec<Vec<f32>>, AiError> {
-    match app.ai().embed_counted(endpoint, model, texts).await {
+    endpoint: &Endpoint,
+    request: &EmbeddingRequest<'_>,
+) -> Result<Embedded, AiError> {
+    match app.ai().embed_counted(endpoint, request).await {
         Ok((vectors, tokens)) => {
             if let Some(input_tokens) = tokens {
                 bill.says(Usage {
@@ -55,7 +58,7 @@ pub(crate) async fn embed_for(
                     cached_input_tokens: None,
                 });
             }
-            Ok(vectors)
+            Ok((vectors, tokens))
         }
         Err(error) => {
             bill.failed(error.taken());

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use stoa_client_db::messages::{self, Again, NewVersion};
+use stoa_client_db::messages::{self, Again, Message, NewVersion};
 use stoa_domain::MessageId;
 
 use super::event::Cursor;
 use super::live::Listener;
-use super::{Beginning, ChatError, HISTORY, Offered, active, live_or_stored, opened, start};
+use super::{Asked, Beginning, ChatError, HISTORY, Offered, active, live_or_stored, opened, start};
 use crate::App;
 use crate::access::Visitor;
 use crate::budgets::Payer;
+use crate::registry::Registered;
 
 /// Starts a new answer to the question of the last one, which is kept as an earlier version. Asked
 /// for again, it gives the version that there is by then. As at a question, `offered` says which tools
@@ -78,4 +79,21 @@ pub async fn regenerate(
             start(app, registered, contents, beginning, place).await
         }
     }
+}
+
+/// Answers a question that was sent again after nobody could answer it. Where something else has been
+/// said since, it stays unanswered.
+pub(super) async fn try_anew(
+    app: &Arc<App>,
+    visitor: &Visitor,
+    registered: &Arc<Registered>,
+    unanswered: Message,
+    offered: Offered,
+) -> Result<Asked, ChatError> {
+    match regenerate(app, visitor, unanswered.id, offered).await {
+        Err(ChatError::NotTheLastAnswer) => {}
+        begun => return begun.map(Asked::Answer),
+    }
+    let live = live_or_stored(app, registered, unanswered).await?;
+    opened(&live, Cursor::default()).await.map(Asked::Answer)
 }

@@ -84,6 +84,7 @@ pub fn visitor_failure(error: &AiError) -> Failure {
         code,
         text: text.into(),
         retryable: error.retryable(),
+        wait: error.retry_after(),
     }
 }
 
@@ -98,6 +99,7 @@ pub fn opening_failure(error: &NotOpened) -> Failure {
             code: "budget_exhausted",
             text: "The assistant cannot answer for now. Please try again later.".into(),
             retryable: false,
+            wait: None,
         },
         NotOpened::Ledger(error) => {
             tracing::error!(%error, "no model is asked: the budgets could not be looked up");
@@ -105,6 +107,7 @@ pub fn opening_failure(error: &NotOpened) -> Failure {
                 code: "ai_unavailable",
                 text: "The assistant is not available right now. Please try again later.".into(),
                 retryable: true,
+                wait: None,
             }
         }
         NotOpened::Retrieval(error) => {
@@ -114,6 +117,7 @@ pub fn opening_failure(error: &NotOpened) -> Failure {
                 text: "The assistant cannot reach its documents right now. Please try again."
                     .into(),
                 retryable: true,
+                wait: None,
             }
         }
     }
@@ -126,6 +130,7 @@ pub fn nobody_configured() -> Failure {
         code: "ai_not_configured",
         text: "The assistant is not set up yet.".into(),
         retryable: false,
+        wait: None,
     }
 }
 
@@ -136,6 +141,7 @@ pub fn not_saved() -> Failure {
         code: "answer_not_saved",
         text: "The answer could not be saved. It may be missing when you come back.".into(),
         retryable: true,
+        wait: None,
     }
 }
 
@@ -157,6 +163,7 @@ impl ChatError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy => Some(Duration::from_secs(2)),
+            Self::NoAnswer(failure) => failure.wait,
             Self::Database(error) => error.retry_after(),
             _ => None,
         }

@@ -6,6 +6,7 @@
 //! `.<steps so far>` once there were steps, and `e1, e2, …` for what comes after it.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,8 @@ pub struct Failure {
     pub text: String,
     /// Whether sending the question again may help.
     pub retryable: bool,
+    /// How long to wait before that, where the provider says.
+    pub wait: Option<Duration>,
 }
 
 /// One event of an answer's stream.

@@ -153,6 +153,15 @@ impl LiveAnswer {
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// Notes that somebody listens on another replica: for now the answer is as if they had left here
+    /// this moment.
+    pub fn followed_elsewhere(&self) {
+        let mut written = self.written();
+        if written.listeners == 0 {
+            written.deserted_at = Some(Instant::now());
+        }
+    }
+
     /// Asks the writer to stop.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -203,6 +212,7 @@ impl LiveAnswer {
             changed: self.changed.subscribe(),
             cursor: after,
             ready: Vec::new(),
+            ended: false,
         }
     }
 }
@@ -214,6 +224,8 @@ pub struct Listener {
     cursor: Cursor,
     /// Events taken and not yet given out, last first.
     ready: Vec<(EventId, Event)>,
+    /// The last event was taken.
+    ended: bool,
 }
 
 impl Listener {
@@ -254,13 +266,18 @@ impl Listener {
             self.ready.push((id, event.clone()));
         }
         written.body.take_after(cursor, &mut self.ready);
+        if let Some(last) = written.tail.len().checked_sub(1).filter(|_| !self.ended) {
+            // Whoever asks for what comes after the end is told that it is the end.
+            cursor.tail = cursor.tail.min(last);
+        }
         while let Some(event) = written.tail.get(cursor.tail) {
             cursor.tail += 1;
             let id = EventId::Tail(cursor.tail);
             self.ready.push((id, event.clone()));
         }
         self.ready.reverse();
-        !written.tail.is_empty() && cursor.tail >= written.tail.len()
+        self.ended = !written.tail.is_empty() && cursor.tail >= written.tail.len();
+        self.ended
     }
 }
 
@@ -419,7 +436,9 @@ mod tests {
             "not inside a character"
         );
         assert_eq!(after("e1").await, ["e2 Done"]);
-        assert!(after("e2").await.is_empty());
+        for past in ["e2", "e9"] {
+            assert_eq!(after(past).await, ["e2 Done"], "{past}");
+        }
         assert!(after("t999").await.len() == 2);
         for bad in ["", "x1", "t", "t-1", "ü1", "t1.", "t1.x", "t1.2.3", "p1.2"] {
             assert_eq!(Cursor::parse(bad), None, "{bad}");
@@ -434,7 +453,14 @@ mod tests {
         drop(first);
         assert_eq!(answer.deserted_for(), Duration::ZERO);
         drop(second);
-        assert!(answer.deserted_for() > Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(answer.deserted_for() >= Duration::from_millis(50));
+        answer.followed_elsewhere();
+        assert!(answer.deserted_for() < Duration::from_millis(50));
+        let third = answer.listen(Cursor::default());
+        answer.followed_elsewhere();
+        assert_eq!(answer.deserted_for(), Duration::ZERO);
+        drop(third);
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 pub use stoa_client_db::messages::Message;
 use stoa_client_db::messages::{self, HistoryMessage, Known, NewTurn, TurnStart};
-use stoa_domain::{InstanceId, InstanceStatus, MessageId, MessageState, SessionId};
+use stoa_domain::{FinishReason, InstanceId, InstanceStatus, MessageId, MessageState, SessionId};
 
 pub use again::regenerate;
 pub use approvals::decide;
@@ -126,6 +126,13 @@ pub async fn ask(
         TurnStart::Existing {
             answer: Some(message),
             ..
+        } if is_without_a_word(&message) => {
+            drop(place);
+            again::try_anew(app, visitor, &registered, *message, question.offered).await
+        }
+        TurnStart::Existing {
+            answer: Some(message),
+            ..
         } => {
             let live = live_or_stored(app, &registered, *message).await?;
             opened(&live, Cursor::default()).await.map(Asked::Answer)
@@ -157,6 +164,12 @@ pub async fn ask(
             Ok(Asked::Answer(listener))
         }
     }
+}
+
+/// Whether nobody could say the first word of an answer, so that there is none to give again.
+fn is_without_a_word(answer: &Message) -> bool {
+    let has_steps = answer.steps.as_array().is_some_and(|it| !it.is_empty());
+    answer.finish_reason == Some(FinishReason::Error) && answer.content.is_empty() && !has_steps
 }
 
 /// A turn that is stored and has an answer to be written.

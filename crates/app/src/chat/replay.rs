@@ -21,6 +21,9 @@ const POLL: Duration = Duration::from_millis(400);
 /// How often whoever follows a row makes it final if its writer is gone: sooner than the sweep comes
 /// by, since somebody waits.
 const LOOK_FOR_WRITER: Duration = Duration::from_secs(2);
+/// How often whoever follows a row tells its writer that somebody listens: well within the time after
+/// which a writer gives up.
+const TELL_WRITER: Duration = Duration::from_secs(4);
 /// An answer not saved for so long has lost its writer, which saves at least every two seconds.
 pub const STALE_AFTER: Duration = Duration::from_secs(20);
 
@@ -126,6 +129,7 @@ fn stored_failure(reason: FinishReason, code: Option<&str>) -> Failure {
         code: known.unwrap_or(fallback),
         text: text.into(),
         retryable: true,
+        wait: None,
     }
 }
 
@@ -150,8 +154,13 @@ async fn follow_row(
     sources: ShownSources,
 ) {
     let shutdown = app.shutdown().clone();
-    let mut looked = Instant::now();
+    let (mut looked, mut told) = (Instant::now(), None::<Instant>);
     loop {
+        let is_heard = live.deserted_for() < POLL;
+        if is_heard && told.is_none_or(|it| it.elapsed() >= TELL_WRITER) {
+            app.tell_answer_followed(live.message()).await;
+            told = Some(Instant::now());
+        }
         if looked.elapsed() >= LOOK_FOR_WRITER {
             close_if_deserted(&app, &registered, &live).await;
             looked = Instant::now();
@@ -242,6 +251,7 @@ fn unreadable() -> Failure {
         code: "database_unavailable",
         text: "The conversation cannot be read right now. Please try again.".into(),
         retryable: true,
+        wait: None,
     }
 }
 
@@ -250,5 +260,6 @@ pub(super) fn restarting() -> Failure {
         code: "restarting",
         text: "The server is restarting. The conversation goes on in a moment.".into(),
         retryable: true,
+        wait: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Finding the passages that an answer is drawn from.
 
+use stoa_ai::EmbeddingRequest;
 use stoa_client_db::TextSearchConfiguration;
 use stoa_client_db::search::{self, Hit, QueryEmbedding, SearchQuery};
 
@@ -102,8 +103,13 @@ async fn embed<'a>(
 ) -> Option<(&'a str, Vec<Vec<f32>>)> {
     registered.row().database.facts.pgvector.as_ref()?;
     let (endpoint, model) = contents.embedding_endpoint()?;
-    match budgets::embed(app, spender, (endpoint, model), queries).await {
-        Ok(vectors) => Some((model, vectors)),
+    let request = EmbeddingRequest {
+        model,
+        texts: queries,
+        dimensions: None,
+    };
+    match budgets::embed(app, spender, endpoint, &request).await {
+        Ok((vectors, _)) => Some((model, vectors)),
         Err(NotEmbedded::Refused(error)) => {
             tracing::debug!(%error, "the question was not embedded");
             None

@@ -25,7 +25,7 @@ use stoa_platform_db::usage_events::UsageKind;
 pub use crate::chat::opening::Stop;
 pub use error::CompletionError;
 pub use running::{Drawn, End, Piece, Running, Tokens};
-pub use vectors::{Vectors, embed};
+pub use vectors::{Texts, Vectors, embed, texts_of};
 
 use crate::App;
 use crate::access::ClientCaller;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use stoa_ai::EmbeddingRequest;
+use stoa_ai::tokens::Vocabulary;
 use stoa_domain::MessageId;
 use stoa_platform_db::usage_events::UsageKind;
 
@@ -17,8 +19,31 @@ pub struct Vectors {
     pub model: String,
     /// One for each text, all of one length.
     pub vectors: Vec<Vec<f32>>,
-    /// About how many tokens the texts are.
+    /// How many tokens the texts are; about, where the provider does not say.
     pub tokens: i64,
+}
+
+/// What is to be embedded.
+pub struct Texts {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// How long their vectors are to be, where that is not left to the model.
+    pub dimensions: Option<u32>,
+}
+
+/// The vocabulary that programs cut a text by before they ask for its vectors: that of OpenAI's
+/// embedding models, which its libraries also take for models that they do not know.
+const CUT_BY: Vocabulary = Vocabulary::Cl100k;
+
+/// The texts that these tokens are; `None` where some are none of OpenAI's embedding models.
+pub async fn texts_of(app: &App, tokens: Vec<Vec<u32>>) -> Option<Vec<String>> {
+    let read = app.tasks().spawn_blocking(move || {
+        if let Err(error) = CUT_BY.load() {
+            tracing::error!(%error, "tokens of a program cannot be read");
+        }
+        tokens.iter().map(|it| CUT_BY.text(it)).collect()
+    });
+    read.await.ok().flatten()
 }
 
 /// Makes vectors of texts, by the named embedding model, or with the bot's name by the one that the
@@ -30,7 +55,7 @@ pub async fn embed(
     app: &Arc<App>,
     caller: &ClientCaller,
     model: &str,
-    texts: &[String],
+    Texts { texts, dimensions }: &Texts,
 ) -> Result<Vectors, CompletionError> {
     active(caller)?;
     let contents = app.contents(caller.registered()).await?;
@@ -46,9 +71,14 @@ pub async fn embed(
     let event = (app.new_id(MessageId::generate), UsageKind::Embedding);
     let (registered, budgets) = (caller.registered(), &contents.budgets);
     let spender = Spender::new(app, registered, budgets, Payer::default(), event);
-    let (_, model) = found;
-    let vectors = budgets::embed(app, &spender, found, texts).await;
-    let vectors = vectors.map_err(|error| match error {
+    let (endpoint, model) = found;
+    let request = EmbeddingRequest {
+        model,
+        texts,
+        dimensions: *dimensions,
+    };
+    let embedded = budgets::embed(app, &spender, endpoint, &request).await;
+    let (vectors, tokens) = embedded.map_err(|error| match error {
         NotEmbedded::Refused(refused) => refused.into(),
         NotEmbedded::Provider(error) => {
             tracing::warn!(
@@ -63,7 +93,9 @@ pub async fn embed(
     Ok(Vectors {
         model: model.to_owned(),
         vectors,
-        tokens: texts.iter().map(|text| running::about(text)).sum(),
+        tokens: tokens
+            .and_then(|it| i64::try_from(it).ok())
+            .unwrap_or_else(|| texts.iter().map(|text| running::about(text)).sum()),
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use stoa_ai::EmbeddingRequest;
 use stoa_client_db::chunks::{self, NewChunk, NewChunks};
 use stoa_client_db::documents::{self, Document};
 use stoa_client_db::{ClientDbError, PageRequest};
@@ -216,8 +217,13 @@ impl Indexing<'_> {
         let event = (self.app.new_id(MessageId::generate), UsageKind::Embedding);
         let (payer, budgets) = (Payer::default(), &contents.budgets);
         let spender = Spender::new(self.app, self.registered, budgets, payer, event);
-        match budgets::embed(self.app, &spender, (endpoint, model), &texts).await {
-            Ok(vectors) => {
+        let request = EmbeddingRequest {
+            model,
+            texts: &texts,
+            dimensions: None,
+        };
+        match budgets::embed(self.app, &spender, endpoint, &request).await {
+            Ok((vectors, _)) => {
                 spender.count(model.to_owned()).await;
                 Ok(Some((model.to_owned(), vectors)))
             }

@@ -63,10 +63,11 @@ async fn next_frame(listener: &mut Listener) -> Option<Bytes> {
 
 /// One event. JSON has no line breaks of its own, so one `data:` line is enough.
 fn frame(id: EventId, event: &Event) -> Bytes {
-    let Some(payload) = Payload::of(event) else {
-        return Bytes::from_static(b"data: [DONE]\n\n");
-    };
     let mut frame = format!("id: {id}\ndata: ").into_bytes();
+    let Some(payload) = Payload::of(event) else {
+        frame.extend_from_slice(b"[DONE]\n\n");
+        return Bytes::from(frame);
+    };
     if let Err(error) = serde_json::to_writer(&mut frame, &payload) {
         tracing::error!(%error, "an event could not be written as JSON");
     }
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_but_the_last_carries_its_id() {
+    fn every_event_carries_its_id() {
         let delta = Event::TextDelta(TextPart::FIRST, "a\nb \"c\" ü".into());
         assert_eq!(
             text(at(9, 0), &delta),
@@ -345,7 +346,10 @@ mod tests {
             text(EventId::Tail(3), &Event::Finish),
             "id: e3\ndata: {\"type\":\"finish\"}\n\n"
         );
-        assert_eq!(text(EventId::Tail(4), &Event::Done), "data: [DONE]\n\n");
+        assert_eq!(
+            text(EventId::Tail(4), &Event::Done),
+            "id: e4\ndata: [DONE]\n\n"
+        );
     }
 
     #[test]

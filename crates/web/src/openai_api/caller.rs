@@ -55,9 +55,48 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, OpenAiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut deserializer);
     parsed.map_err(|error| {
-        let path = error.path().to_string();
-        let param = Some(path).filter(|path| path != "." && error.inner().is_data());
+        let path = Some(error.path().to_string()).filter(|path| path != ".");
+        let param = match missing_field(error.inner()) {
+            Some(name) => Some(path.map_or(name.clone(), |path| format!("{path}.{name}"))),
+            None => path.filter(|_| error.inner().is_data()),
+        };
         let message = format!("The body is not right: {}.", error.inner());
         OpenAiError::invalid(param.as_deref(), message)
     })
+}
+
+/// The field that is not there, which is in no path.
+fn missing_field(error: &serde_json::Error) -> Option<String> {
+    let text = error.to_string();
+    let name = text.strip_prefix("missing field `")?.split('`').next()?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::openai_api::request::NewCompletion;
+
+    #[test]
+    fn a_field_that_is_wrong_or_missing_is_named() {
+        let param = |body: &str| {
+            let error = parse::<NewCompletion>(body.as_bytes()).err().unwrap();
+            let document = serde_json::to_value(error.document()).unwrap();
+            document["error"]["param"].clone()
+        };
+        for (body, name) in [
+            (r#"{"messages":[]}"#, "model"),
+            (r#"{"model":"m"}"#, "messages"),
+            (r#"{"model":"m","messages":[{}]}"#, "messages[0].role"),
+            (r#"{"model":7,"messages":[]}"#, "model"),
+            (r#"{"model":"m","messages":[],"stream":"yes"}"#, "stream"),
+        ] {
+            assert_eq!(param(body), name, "{body}");
+        }
+        for body in ["", "{", "[]x"] {
+            assert_eq!(param(body), Value::Null, "{body}");
+        }
+    }
 }

@@ -7,11 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use stoa_app::App;
-use stoa_app::completions;
+use stoa_app::completions::{self, Texts};
 use utoipa::ToSchema;
 
 use super::caller::{Key, Tolerant};
-use super::error::{ErrorDocument, OpenAiError};
+use super::error::{ErrorDocument, OpenAiError, require};
 
 /// The most texts in one call, as with OpenAI.
 const MOST_TEXTS: usize = 2_048;
@@ -22,14 +22,15 @@ pub(crate) struct NewEmbeddings {
     /// An embedding model of one of the configurations, or `stoa` for the one that the documents
     /// are searched with.
     model: String,
-    /// A text, or up to 2,048 of them. Lists of tokens are not taken.
+    /// A text, or up to 2,048 of them; or what they are in tokens of OpenAI's embedding models
+    /// (`cl100k_base`).
     input: Input,
     /// `float` (the default) or `base64`.
     #[serde(default)]
     encoding_format: Option<String>,
-    /// Not supported: vectors have the length that the model gives them.
+    /// How long the vectors are to be, with models that can be told.
     #[serde(default)]
-    dimensions: Option<u64>,
+    dimensions: Option<u32>,
 }
 
 /// What is to be embedded.
@@ -40,7 +41,11 @@ pub(crate) enum Input {
     One(String),
     /// Several.
     Several(Vec<String>),
-    /// Tokens, or something else.
+    /// One text in tokens.
+    Tokens(Vec<u32>),
+    /// Several in tokens.
+    TokenLists(Vec<Vec<u32>>),
+    /// Something else.
     #[schema(value_type = Object)]
     Other(serde::de::IgnoredAny),
 }
@@ -54,7 +59,7 @@ pub(crate) struct EmbeddingList {
     data: Vec<EmbeddingView>,
     /// The model that made them.
     model: String,
-    /// What they took, about.
+    /// What they took.
     usage: EmbeddingUsage,
 }
 
@@ -82,7 +87,7 @@ pub(crate) enum Numbers {
 /// What vectors took.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EmbeddingUsage {
-    /// About how many tokens were read.
+    /// How many tokens were read; about, where the provider does not say.
     prompt_tokens: i64,
     /// The same.
     total_tokens: i64,
@@ -107,13 +112,21 @@ pub(crate) async fn create(
             ));
         }
     };
-    if new.dimensions.is_some() {
-        return Err(OpenAiError::unsupported(
-            "dimensions",
-            "Vectors have the length that the model gives them. Leave “dimensions” out.",
-        ));
-    }
-    let texts = texts(new.input)?;
+    require(
+        new.dimensions != Some(0),
+        "dimensions",
+        "Give at least 1, or leave it out.",
+    )?;
+    let texts = match sound(new.input)? {
+        Sound::Texts(texts) => texts,
+        Sound::Tokens(tokens) => completions::texts_of(&app, tokens)
+            .await
+            .ok_or_else(no_tokens)?,
+    };
+    let texts = Texts {
+        texts,
+        dimensions: new.dimensions,
+    };
     let made = completions::embed(&app, &caller, &new.model, &texts).await?;
     let view = |(index, vector): (usize, Vec<f32>)| EmbeddingView {
         object: "embedding",
@@ -135,23 +148,37 @@ pub(crate) async fn create(
     }))
 }
 
-fn texts(input: Input) -> Result<Vec<String>, OpenAiError> {
-    let texts = match input {
-        Input::One(text) => vec![text],
-        Input::Several(texts) => texts,
-        Input::Other(_) => Vec::new(),
+/// Input that may be embedded.
+#[derive(Debug, PartialEq)]
+enum Sound {
+    Texts(Vec<String>),
+    Tokens(Vec<Vec<u32>>),
+}
+
+fn sound(input: Input) -> Result<Sound, OpenAiError> {
+    let sound = match input {
+        Input::One(text) => Sound::Texts(vec![text]),
+        Input::Several(texts) => Sound::Texts(texts),
+        Input::Tokens(tokens) => Sound::Tokens(vec![tokens]),
+        Input::TokenLists(lists) => Sound::Tokens(lists),
+        Input::Other(_) => Sound::Texts(Vec::new()),
     };
-    let sound =
-        (1..=MOST_TEXTS).contains(&texts.len()) && texts.iter().all(|text| !text.is_empty());
-    if sound {
-        return Ok(texts);
-    }
-    Err(OpenAiError::invalid(
-        Some("input"),
-        format!(
-            "Give a text, or 1 to {MOST_TEXTS} texts, none of them empty; lists of tokens are not taken."
-        ),
-    ))
+    let (count, has_empty) = match &sound {
+        Sound::Texts(texts) => (texts.len(), texts.iter().any(String::is_empty)),
+        Sound::Tokens(lists) => (lists.len(), lists.iter().any(Vec::is_empty)),
+    };
+    require(
+        (1..=MOST_TEXTS).contains(&count) && !has_empty,
+        "input",
+        "Give a text, or 1 to 2,048 texts, none of them empty; or the same in tokens.",
+    )?;
+    Ok(sound)
+}
+
+fn no_tokens() -> OpenAiError {
+    let message =
+        "Tokens are those of OpenAI's embedding models, cl100k_base. Send the text instead.";
+    OpenAiError::invalid(Some("input"), message)
 }
 
 fn base64(vector: &[f32]) -> Numbers {
@@ -166,26 +193,33 @@ fn base64(vector: &[f32]) -> Numbers {
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Result<Vec<String>, OpenAiError> {
-        let new: NewEmbeddings = serde_json::from_str(json).unwrap();
-        texts(new.input)
+    fn read(input: &str) -> Result<Sound, OpenAiError> {
+        let body = format!(r#"{{"model":"m","input":{input},"user":"u"}}"#);
+        sound(serde_json::from_str::<NewEmbeddings>(&body).unwrap().input)
     }
 
     #[test]
-    fn one_text_and_several_are_taken_and_tokens_are_not() {
+    fn texts_and_tokens_are_taken_one_or_several() {
+        let texts = |texts: &[&str]| Sound::Texts(texts.iter().map(|&it| it.to_owned()).collect());
+        assert_eq!(read(r#""a""#).unwrap(), texts(&["a"]));
+        assert_eq!(read(r#"["a","b"]"#).unwrap(), texts(&["a", "b"]));
+        assert_eq!(read("[1,2]").unwrap(), Sound::Tokens(vec![vec![1, 2]]));
         assert_eq!(
-            read(r#"{"model":"m","input":"a","user":"u"}"#).unwrap(),
-            ["a"]
+            read("[[1],[2,3]]").unwrap(),
+            Sound::Tokens(vec![vec![1], vec![2, 3]])
         );
-        assert_eq!(
-            read(r#"{"model":"m","input":["a","b"]}"#).unwrap(),
-            ["a", "b"]
-        );
-        for wrong in ["[]", "[1,2]", "[[1],[2]]", "[\"a\",\"\"]", "7", "{}"] {
-            assert!(
-                read(&format!(r#"{{"model":"m","input":{wrong}}}"#)).is_err(),
-                "{wrong}"
-            );
+        for wrong in [
+            "[]",
+            r#""""#,
+            r#"["a",""]"#,
+            "[[1],[]]",
+            "[-1]",
+            "[1.5]",
+            r#"["a",1]"#,
+            "7",
+            "{}",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 

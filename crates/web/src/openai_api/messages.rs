@@ -94,11 +94,11 @@ impl Conversation {
             conversation.take(message, &format!("messages[{index}]"))?;
         }
         conversation.no_open_calls()?;
-        require(
-            !conversation.messages.is_empty(),
-            "messages",
-            "There is nothing to answer but system messages.",
-        )?;
+        if conversation.messages.is_empty() {
+            // Programs that have one text send it under this role; it is what is to be answered.
+            let last = conversation.context.pop().unwrap_or_default();
+            conversation.messages.push(said(MessageRole::User, last));
+        }
         Ok(conversation)
     }
 

@@ -16,8 +16,11 @@ mod stream;
 mod tools;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use utoipa_axum::routes;
 
+use crate::http::problem::Problem;
 use crate::http::routes::{Policy, Routes};
 
 /// The largest body: a conversation with long messages, or many texts to embed.
@@ -34,4 +37,12 @@ pub(crate) fn add(routes: Routes) -> Routes {
         .api(Policy::ClientKey, (schemas, paths, vectors))
         .api(Policy::ClientKey, routes!(models::list))
         .api(Policy::ClientKey, routes!(models::get))
+}
+
+/// What is wrong with an address, said as whoever calls it expects: in OpenAI's shape under `/v1`.
+pub(crate) fn in_its_shape(uri: &Uri, problem: Problem) -> Response {
+    match uri.path().starts_with("/v1/") {
+        true => error::OpenAiError::from(problem).into_response(),
+        false => problem.into_response(),
+    }
 }

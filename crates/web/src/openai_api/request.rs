@@ -231,6 +231,16 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_of_instructions_only_asks_by_the_last_of_them() {
+        let system = |text: &str| json!({"role": "system", "content": text});
+        let request =
+            parsed(json!({"model": "m", "messages": [system("Be kind."), system("Say hello.")]}));
+        let request = request.unwrap();
+        assert_eq!(request.context, "Be kind.");
+        assert_eq!(request.messages, [said(MessageRole::User, "Say hello.")]);
+    }
+
+    #[test]
     fn what_is_wrong_or_not_supported_is_named() {
         let with = |name: &str, value: Value| {
             let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "a"}]});
@@ -248,7 +258,6 @@ mod tests {
             ("modalities", json!(["text", "audio"])),
             ("functions", json!([])),
             ("messages", json!([])),
-            ("messages", json!([{"role": "system", "content": "only"}])),
         ] {
             assert_eq!(with(name, value), format!("\"{name}\""));
         }

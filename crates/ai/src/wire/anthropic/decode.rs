@@ -6,7 +6,7 @@ use stoa_outbound::SseEvent;
 
 use crate::answer::Ending;
 use crate::error::AiError;
-use crate::wire::{CallPart, Part, Said, UsagePart, failures};
+use crate::wire::{CallPart, Part, Said, UsagePart, count, failures};
 
 /// An event of a stream. The type stands in the data as well as in the event's name; servers that
 /// pass the format on leave out the one or the other.
@@ -71,13 +71,13 @@ struct Delta {
 
 #[derive(Clone, Copy, Deserialize)]
 struct UsageBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     input_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     output_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     cache_read_input_tokens: Option<u64>,
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::answer::Ending;
 use crate::error::{AiError, AiErrorCode};
 use crate::redact;
-use crate::wire::{CallPart, Part, Said, UsagePart, failures};
+use crate::wire::{CallPart, Part, Said, UsagePart, count, failures};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,15 +71,15 @@ struct Feedback {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UsageBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     prompt_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     candidates_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     thoughts_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     cached_content_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     tool_use_prompt_token_count: Option<u64>,
 }
 
@@ -106,11 +106,26 @@ pub(crate) fn decode_event(data: &str, parts: &mut Vec<Part>) -> Result<(), AiEr
     reply.decode(parts).map(|_| ())
 }
 
+/// An answer that came whole, or all the pieces of one in a list: how a stream comes from a server
+/// that passes over `alt=sse`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Whole {
+    One(Box<Reply>),
+    Pieces(Vec<Reply>),
+}
+
 /// Reads an answer that came whole.
 pub(crate) fn decode_whole(body: &[u8], parts: &mut Vec<Part>) -> Result<(), AiError> {
     let shape = || AiError::protocol("the answer is not of Gemini's shape");
-    let reply: Reply = serde_json::from_slice(body).map_err(|_| shape())?;
-    let has_candidate = reply.decode(parts)?;
+    let replies = match serde_json::from_slice(body).map_err(|_| shape())? {
+        Whole::One(reply) => vec![*reply],
+        Whole::Pieces(replies) => replies,
+    };
+    let mut has_candidate = false;
+    for reply in replies {
+        has_candidate |= reply.decode(parts)?;
+    }
     has_candidate.then_some(()).ok_or_else(shape)
 }
 

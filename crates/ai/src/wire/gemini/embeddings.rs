@@ -5,25 +5,31 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::request::{KEY, address};
-use crate::embeddings::Vectors;
+use crate::embeddings::{EmbeddingRequest, Vectors};
 use crate::error::AiError;
 use crate::request::Endpoint;
 use crate::wire::Call;
 use crate::wire::head::{accepted, encode, headers};
 
-/// The request for the vectors of `inputs`.
+/// The request for vectors.
 pub(crate) fn embeddings_call(
     base: &Url,
     endpoint: &Endpoint,
-    model: &str,
-    inputs: &[String],
+    request: &EmbeddingRequest<'_>,
 ) -> Result<Call, AiError> {
+    let model = request.model;
     let name = match model.contains('/') {
         true => model.to_owned(),
         false => format!("models/{model}"),
     };
-    let request = |text: &String| json!({"model": name, "content": {"parts": [{"text": text}]}});
-    let requests: Vec<Value> = inputs.iter().map(request).collect();
+    let one = |text: &String| {
+        let mut one = json!({"model": name, "content": {"parts": [{"text": text}]}});
+        if let Some(dimensions) = request.dimensions {
+            one["outputDimensionality"] = dimensions.into();
+        }
+        one
+    };
+    let requests: Vec<Value> = request.texts.iter().map(one).collect();
     Ok(Call {
         url: address(base, model, "batchEmbedContents"),
         headers: headers(endpoint, KEY, accepted(false))?,

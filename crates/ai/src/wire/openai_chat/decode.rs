@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use crate::answer::Ending;
 use crate::error::{AiError, AiErrorCode};
-use crate::wire::{CallPart, Part, Said, UsagePart, failures};
+use crate::wire::{CallPart, Part, Said, UsagePart, count, failures};
 
 /// A chunk of a stream, or a whole completion: they differ only in `delta` and `message`.
 /// Everything is optional, since those who copied the format leave things out, and what is not
 /// known is skipped.
 #[derive(Deserialize)]
 struct Reply<'a> {
+    /// `error` where the whole is one, as vLLM says it.
+    #[serde(borrow, default)]
+    object: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -106,28 +109,30 @@ struct ContentPart {
 
 #[derive(Clone, Copy, Deserialize)]
 struct UsageBody {
+    #[serde(default, deserialize_with = "count")]
     prompt_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
     completion_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     total_tokens: Option<u64>,
     #[serde(default)]
     prompt_tokens_details: Option<PromptDetails>,
     #[serde(default)]
     completion_tokens_details: Option<CompletionDetails>,
     /// DeepSeek's word for what came from the cache, and Mistral's.
-    #[serde(default, alias = "num_cached_tokens")]
+    #[serde(default, alias = "num_cached_tokens", deserialize_with = "count")]
     prompt_cache_hit_tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 struct CompletionDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 struct PromptDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     cached_tokens: Option<u64>,
 }
 
@@ -213,12 +218,11 @@ impl Delta<'_> {
 
 /// Reads one event of a stream.
 pub(crate) fn decode_event(data: &str, parts: &mut Vec<Part>) -> Result<(), AiError> {
-    if data.trim() == "[DONE]" {
-        parts.push(Part::End);
-        return Ok(());
-    }
     let reply: Reply<'_> = serde_json::from_str(data)
         .map_err(|_| AiError::protocol("an event of the stream is not of OpenAI's shape"))?;
+    if reply.is_error() {
+        return Err(failures::in_stream(&Said::parse(data.as_bytes())));
+    }
     reply.decode(parts).map(|_| ())
 }
 
@@ -226,11 +230,18 @@ pub(crate) fn decode_event(data: &str, parts: &mut Vec<Part>) -> Result<(), AiEr
 pub(crate) fn decode_whole(body: &[u8], parts: &mut Vec<Part>) -> Result<(), AiError> {
     let shape = || AiError::protocol("the answer is not of OpenAI's shape");
     let reply: Reply<'_> = serde_json::from_slice(body).map_err(|_| shape())?;
+    if reply.is_error() {
+        return Err(failures::in_stream(&Said::parse(body)));
+    }
     let has_choice = reply.decode(parts)?;
     has_choice.then_some(()).ok_or_else(shape)
 }
 
 impl Reply<'_> {
+    fn is_error(&self) -> bool {
+        self.object.as_deref() == Some("error")
+    }
+
     /// Says what it says, and whether it has a choice at all.
     fn decode(self, parts: &mut Vec<Part>) -> Result<bool, AiError> {
         let elsewhere = self.x_groq.as_ref().and_then(|it| it.usage);
@@ -332,7 +343,6 @@ mod tests {
                 cached: None
             })]
         );
-        assert_eq!(parts("[DONE]"), [Part::End]);
     }
 
     #[test]
@@ -370,7 +380,19 @@ mod tests {
         assert!(
             matches!(&called[..], [Part::Call(CallPart { arguments, .. })] if arguments == r#"{"a":1}"#)
         );
-        // A count that is missing is unknown, not 0.
+        // A count that is missing is unknown, not 0. So is one that is no number.
+        assert_eq!(
+            parts(r#"{"usage":{"prompt_tokens":"11","completion_tokens":-2,"total_tokens":9.0}}"#),
+            [Part::Usage(UsagePart::default())]
+        );
+        assert_eq!(
+            parts(r#"{"usage":{"prompt_tokens":11.0,"completion_tokens":2}}"#),
+            [Part::Usage(UsagePart {
+                input: Some(11),
+                output: Some(2),
+                cached: None
+            })]
+        );
         let partial = parts(r#"{"usage":{"prompt_tokens":3}}"#).remove(0);
         let Part::Usage(partial) = partial else {
             panic!("{partial:?}");
@@ -423,6 +445,13 @@ mod tests {
             AiErrorCode::RateLimited { retry_after: None }
         );
         assert_eq!(code(r#"{"error":"boom"}"#), AiErrorCode::Overloaded);
+        // vLLM before 0.10, `ErrorResponse`.
+        assert_eq!(
+            code(
+                r#"{"object":"error","message":"boom","type":"InternalServerError","param":null,"code":500}"#
+            ),
+            AiErrorCode::Overloaded
+        );
         // groq 1.7.0 for Python, `XGroq`.
         assert_eq!(
             code(r#"{"choices":[],"x_groq":{"id":"req_1","error":"over capacity"}}"#),

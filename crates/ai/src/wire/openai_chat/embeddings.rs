@@ -1,36 +1,43 @@
 //! Vectors of texts.
 
 use serde::{Deserialize, Serialize};
+use stoa_domain::Provider;
 use url::Url;
 
 use super::{Dialect, address};
-use crate::embeddings::Vectors;
+use crate::embeddings::{EmbeddingRequest, Vectors};
 use crate::error::AiError;
 use crate::request::Endpoint;
 use crate::wire::Call;
 use crate::wire::head::{accepted, encode, headers};
 
-/// The request for the vectors of `inputs`.
+/// The request for vectors. Mistral has a word of its own for their length.
 pub(crate) fn embeddings_call(
     dialect: Dialect,
     base: &Url,
     endpoint: &Endpoint,
-    model: &str,
-    inputs: &[String],
+    request: &EmbeddingRequest<'_>,
 ) -> Result<Call, AiError> {
     #[derive(Serialize)]
     struct Body<'a> {
         model: &'a str,
         input: &'a [String],
         encoding_format: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dimensions: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output_dimension: Option<u32>,
     }
+    let is_mistral = endpoint.provider == Provider::Mistral;
     let body = Body {
-        model,
-        input: inputs,
+        model: request.model,
+        input: request.texts,
         encoding_format: "float",
+        dimensions: request.dimensions.filter(|_| !is_mistral),
+        output_dimension: request.dimensions.filter(|_| is_mistral),
     };
     Ok(Call {
-        url: address::of(dialect, base, model, &["embeddings"]),
+        url: address::of(dialect, base, request.model, &["embeddings"]),
         headers: headers(endpoint, dialect.key_header(), accepted(false))?,
         body: Some(encode(&body)?),
     })

@@ -33,7 +33,10 @@ pub struct SmallTalk {
 #[must_use]
 pub fn recognise(message: &str, bot_name: &str) -> Option<SmallTalk> {
     let said = words(message);
-    if said.is_empty() || said.len() > MOST_WORDS {
+    if said.is_empty() {
+        return pictures(message);
+    }
+    if said.len() > MOST_WORDS {
         return None;
     }
     let name = words(bot_name);
@@ -69,6 +72,27 @@ impl SmallTalk {
         let phrases = language.and_then(|code| known().languages.iter().find(|it| it.code == code));
         phrases.map_or("", |phrases| phrases.reply(self.kind))
     }
+}
+
+/// What a message without a word says by its pictures; none where one of them says something else.
+fn pictures(message: &str) -> Option<SmallTalk> {
+    let mut found = None;
+    for c in message.chars() {
+        found = match c {
+            '👋' => Some(Kind::Greeting),
+            '👍' | '👌' | '🙏' | '❤' | '🎉' | '🙂' | '😀' | '😃' | '😄' | '😊' | '😍' => {
+                Some(Kind::Thanks)
+            }
+            // How a picture is drawn, and what joins two.
+            '\u{fe0f}' | '\u{200d}' | '\u{1f3fb}'..='\u{1f3ff}' | '!' | ' ' => found,
+            _ => return None,
+        };
+    }
+    let languages = known().languages.iter().map(|it| it.code.as_str());
+    found.map(|kind| SmallTalk {
+        kind,
+        languages: languages.collect(),
+    })
 }
 
 /// The longest phrase that a text begins with, and how many words it has.
@@ -114,6 +138,7 @@ mod tests {
         for greeting in [
             "Hello!",
             "Hi there 👋",
+            "👋🏽",
             "hey Fern",
             "Good morning",
             "Guten Tag",
@@ -141,6 +166,9 @@ mod tests {
         }
         for thanks in [
             "thanks",
+            "ok",
+            "👍",
+            "❤️ 🙏!",
             "Thank you so much!",
             "OK, thanks Fern",
             "Vielen Dank",
@@ -186,7 +214,9 @@ mod tests {
     fn a_question_is_none_though_it_begins_politely() {
         for question in [
             "",
-            "👋",
+            "?",
+            "🤔",
+            "👍?",
             "Fern",
             "and",
             "Hello, how long does shipping take?",

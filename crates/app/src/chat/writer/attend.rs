@@ -43,6 +43,7 @@ fn took_too_long() -> Failure {
         code: "ai_timeout",
         text: "The answer took too long. Please try again.".into(),
         retryable: true,
+        wait: None,
     }
 }
 

@@ -51,11 +51,7 @@ async fn the_stream_has_its_events_in_order_each_with_an_id() {
         "[DONE]",
     ];
     assert_eq!(kinds, expected);
-    assert!(
-        events[..events.len() - 1]
-            .iter()
-            .all(|event| event.id.is_some())
-    );
+    assert!(events.iter().all(|event| event.id.is_some()));
     assert_eq!(events[0].data["messageMetadata"]["sessionId"], session);
     let source = &events[1].data;
     assert_eq!(source["sourceId"], "1");
@@ -190,6 +186,38 @@ async fn sending_a_message_again_gives_the_same_answer_and_never_a_second_one() 
         .map(|m| m["role"].clone())
         .collect();
     assert_eq!(roles, ["user", "assistant"]);
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_could_answer_is_answered_when_it_is_sent_again() {
+    let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
+    let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
+    let (session, token) = instance.session(&server).await;
+    let path = format!("/sessions/{session}/messages");
+    let send = |name: &'static str| {
+        let body = json!({ "content": "Hello there", "client_message_id": name });
+        let request = server.visitor(&token, Method::POST, &path);
+        let request = request.header("accept", "application/json").json(&body);
+        async { request.send().await.unwrap() }
+    };
+    fake.set_behaviour(Behaviour::parse("error=422").unwrap());
+    assert_eq!(send("m-1").await.status(), 502);
+    assert_eq!(send("m-1").await.status(), 502, "nobody could still");
+    fake.set_behaviour(Behaviour::default());
+    let first: Value = send("m-1").await.json().await.unwrap();
+    let second: Value = send("m-1").await.json().await.unwrap();
+    assert_eq!(first["message"]["finish_reason"], "stop", "{first}");
+    assert_eq!(first["message"]["id"], second["message"]["id"]);
+    let list = server.visitor(&token, Method::GET, &path).send().await;
+    let list: Value = list.unwrap().json().await.unwrap();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
+
+    // Once something else was said, it stays unanswered.
+    fake.set_behaviour(Behaviour::parse("error=422").unwrap());
+    assert_eq!(send("m-2").await.status(), 502);
+    fake.set_behaviour(Behaviour::default());
+    assert_eq!(send("m-3").await.status(), 200);
+    assert_eq!(send("m-2").await.status(), 502);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn the_next_configuration_answers_when_one_fails_before_its_first_word() {
 async fn when_nobody_answers_the_status_says_so_and_the_question_is_kept() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     for (behaviour, status, code) in [
-        ("error=429", 503, "ai_overloaded"),
+        ("error=429,retry_after=7", 503, "ai_overloaded"),
         ("error=401", 502, "ai_unavailable"),
     ] {
         let instance = misbehaving(&server, &fake, behaviour).await;
@@ -77,6 +77,9 @@ async fn when_nobody_answers_the_status_says_so_and_the_question_is_kept() {
             .send()
             .await
             .unwrap();
+        let wait = response.headers().get("retry-after").cloned();
+        let says = behaviour.contains("retry_after").then_some("7");
+        assert_eq!(wait.as_ref().map(|it| it.to_str().unwrap()), says);
         let document = problem(response, status, code).await;
         assert!(!document.to_string().contains("sk-test"), "{document}");
         let history = server

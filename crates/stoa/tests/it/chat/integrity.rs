@@ -73,8 +73,15 @@ fn faults() -> Vec<Fault> {
             &format!("text=One {large} two"),
             &format!("One {large} two"),
         ),
+        Fault {
+            reason: "length",
+            ..whole(
+                &format!("rate=20,text=One {megabyte} two"),
+                &format!("One {megabyte}")[..1 << 20],
+            )
+        },
         broken(
-            &format!("rate=20,text=One {megabyte} two"),
+            &format!("rate=20,text=One {} two", "x".repeat(5 << 20)),
             "One ",
             "ai_unavailable",
         ),

@@ -70,6 +70,15 @@ impl Chat {
         eventually("a model that was hung up on", hung_up).await;
     }
 
+    async fn hung_up_on_within(&self, most: Duration) {
+        let hung_up = async {
+            while !self.is_hung_up_on() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(most, hung_up).await.unwrap();
+    }
+
     async fn answer(&self) -> Value {
         let path = format!("/sessions/{}/messages", self.session);
         let list = self
@@ -229,6 +238,23 @@ async fn whoever_stays_away_is_waited_for_fifteen_seconds_and_whoever_comes_back
     assert_eq!(answer["finish_reason"], "cancelled");
     let replayed = read_stream(chat.resume(message, "").await, |_| false).await;
     assert_eq!(deltas(&replayed), answer["content"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn whoever_comes_back_to_another_replica_is_not_taken_for_gone() {
+    let chat = chat_with("fake:tokens=6000,rate=20").await;
+    let second = chat.server.replica().await;
+    let seen = read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let message = seen[0].data["messageId"].as_str().unwrap();
+    let path = format!("/messages/{message}/stream");
+    let there = second.visitor(&chat.token, Method::GET, &path).send().await;
+    // For longer than whoever stays away is waited for.
+    let left = Instant::now();
+    let back = read_stream(there.unwrap(), |_| left.elapsed() > Duration::from_secs(19));
+    assert_eq!(back.await.last().unwrap().kind(), "text-delta");
+    assert!(!chat.is_hung_up_on());
+    // Nobody listens at either now.
+    chat.hung_up_on_within(Duration::from_secs(25)).await;
 }
 
 #[tokio::test]

@@ -40,6 +40,16 @@ async fn failures_have_openais_shape_and_statuses() {
     let shapeless = post(json!({ "model": "fake", "messages": "hello" })).await;
     let body = failure(shapeless.unwrap(), 400, "invalid_request").await;
     assert_eq!(body["error"]["param"], "messages", "{body}");
+    let nameless = post(json!({ "messages": user("a") })).await;
+    let body = failure(nameless.unwrap(), 400, "invalid_request").await;
+    assert_eq!(body["error"]["param"], "model", "{body}");
+    for (method, path, status, code) in [
+        (Method::GET, path, 405, "method_not_allowed"),
+        (Method::POST, "/v1/responses", 404, "not_found"),
+    ] {
+        let sent = server.anonymous(method, path).bearer_auth(&instance.key);
+        failure(sent.send().await.unwrap(), status, code).await;
+    }
     let image = json!([{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "https://x" } }] }]);
     let image = post(json!({ "model": "fake", "messages": image })).await;
     failure(image.unwrap(), 400, "unsupported_parameter").await;

@@ -33,15 +33,26 @@ async fn texts_are_embedded_as_floats_or_in_base64() {
     assert_eq!(text.len(), (256_usize * 4).div_ceil(3) * 4, "{text}");
     assert!(coded["usage"]["total_tokens"].as_i64().unwrap() > 0);
 
-    let tokens = post(json!({ "model": "stoa", "input": [1, 2] })).await;
-    failure(tokens.unwrap(), 400, "invalid_request").await;
-    let shorter = post(json!({ "model": "stoa", "input": "a", "dimensions": 8 })).await;
-    failure(shorter.unwrap(), 400, "unsupported_parameter").await;
+    // “Hello world” in tokens, alone and as one of two texts.
+    let vector = |answer: &Value, index: usize| answer["data"][index]["embedding"].clone();
+    let text = post(json!({ "model": "stoa", "input": "Hello world", "dimensions": 8 })).await;
+    let text: Value = text.unwrap().json().await.unwrap();
+    assert_eq!(vector(&text, 0).as_array().unwrap().len(), 8, "{text}");
+    assert_eq!(text["usage"]["prompt_tokens"], 2, "as the provider counts");
+    for (input, index) in [(json!([9906, 1917]), 0), (json!([[1917], [9906, 1917]]), 1)] {
+        let body = json!({ "model": "stoa", "input": input, "dimensions": 8 });
+        let tokens: Value = post(body).await.unwrap().json().await.unwrap();
+        assert_eq!(vector(&tokens, index), vector(&text, 0), "{tokens}");
+    }
+    let odd = post(json!({ "model": "stoa", "input": [4_000_000] })).await;
+    failure(odd.unwrap(), 400, "invalid_request").await;
+    let none = post(json!({ "model": "stoa", "input": "a", "dimensions": 0 })).await;
+    failure(none.unwrap(), 400, "invalid_request").await;
     let unknown = post(json!({ "model": "fake", "input": "a" })).await;
     failure(unknown.unwrap(), 404, "model_not_found").await;
     let events = usage_events(&server, &instance).await;
     let kinds: Vec<_> = events.iter().map(|event| event.0.as_str()).collect();
-    assert_eq!(kinds, ["embedding", "embedding"]);
+    assert_eq!(kinds, ["embedding"; 5]);
     let usage = server
         .platform(Method::GET, &format!("/instances/{}/usage", instance.id))
         .send()
