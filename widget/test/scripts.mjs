@@ -83,6 +83,7 @@ export const SCRIPTS = {
   length: { text: ANSWER, finishReason: "length" },
   limited: { problem: [429, "rate_limited", { "retry-after": "2" }], times: 1, text: ANSWER },
   down: { problem: [503, "ai_unavailable"], times: 1, text: ANSWER },
+  withheld: { problem: [502, "ai_content_filtered"] },
   database: { problem: [503, "database_unreachable"] },
   refused: { problem: [413, "message_too_long"] },
   suspended: { problem: [403, "instance_suspended"] },

@@ -7,6 +7,7 @@ export type TroubleKind =
   | "suspended"
   | "expired"
   | "ai_down"
+  | "unanswerable"
   | "database_down"
   | "refused"
   | "too_long"
@@ -53,6 +54,7 @@ function troubleOfCode(code: string, retryable: boolean, reference: string): Tro
   if (/too_(long|large)/.test(code)) return trouble("too_long", false, reference);
   if (/interrupted/.test(code)) return trouble("interrupted", true, reference);
   if (/session/.test(code)) return trouble("expired", true, reference);
+  if (/filtered/.test(code)) return trouble("unanswerable", false, reference);
   if (/^ai_|provider|model/.test(code)) return trouble("ai_down", retryable, reference);
   return null;
 }

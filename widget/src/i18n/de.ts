@@ -70,6 +70,7 @@ export const de: Strings = {
   suspended: "Dieser Chat ist zurzeit nicht verfügbar.",
   expired: "Dieses Gespräch ist beendet. Beginnen Sie ein neues, um fortzufahren.",
   ai_down: "Der Assistent kann gerade nicht antworten. Bitte versuchen Sie es gleich noch einmal.",
+  unanswerable: "Das kann der Assistent nicht beantworten. Bitte fragen Sie mit anderen Worten.",
   database_down: "Dieser Chat erreicht gerade seine Daten nicht. Bitte versuchen Sie es gleich noch einmal.",
   refused: "Diese Nachricht konnte nicht angenommen werden.",
   too_long: "Diese Nachricht ist zu lang. Bitte kürzen Sie sie.",

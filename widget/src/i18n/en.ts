@@ -68,6 +68,7 @@ export const en = {
   suspended: "This chat is not available at the moment.",
   expired: "This conversation has ended. Start a new one to go on.",
   ai_down: "The assistant cannot answer right now. Please try again in a moment.",
+  unanswerable: "The assistant cannot answer this. Please ask in other words.",
   database_down: "This chat cannot reach its records right now. Please try again in a moment.",
   refused: "This message could not be accepted.",
   too_long: "This message is too long. Please shorten it.",

@@ -90,6 +90,14 @@ test("a failure says what to do and by what id to find it", async () => {
   assert.match(await page.locator("[role=status]").innerText(), /cannot reach its records/);
 });
 
+test("what a provider's filter refuses is to be asked in other words, not again", async () => {
+  page = await openChat(browser, mock.chatUrl);
+  await ask(page, "#withheld");
+  const answer = await answered(page);
+  assert.match(await answer.innerText(), /Please ask in other words\./);
+  assert.equal(await page.getByRole("button", { name: /Try again/ }).count(), 0);
+});
+
 test("a message that is refused comes back to be changed", async () => {
   page = await openChat(browser, mock.chatUrl);
   await ask(page, "#refused by the server");

@@ -132,7 +132,7 @@ pub fn sources(hits: Vec<Hit>, min_score: f64) -> Vec<Source> {
     let number = |(index, hit): (usize, Hit)| Source {
         source_id: (index + 1).to_string(),
         document_id: hit.document_id,
-        title: title(&hit),
+        title: title(&hit.title, hit.heading.as_deref().unwrap_or_default()),
         media_type: hit.media_type,
         url: hit.url,
         text: hit.text,
@@ -141,16 +141,34 @@ pub fn sources(hits: Vec<Hit>, min_score: f64) -> Vec<Source> {
     good.enumerate().map(number).collect()
 }
 
-fn title(hit: &Hit) -> String {
-    let heading = hit.heading.as_deref().unwrap_or_default();
+/// A document's title with the headings above the passage.
+fn title(document: &str, heading: &str) -> String {
     // A document that begins with its title has it above every other heading.
-    let below = match heading.strip_prefix(hit.title.as_str()) {
-        Some(rest) if rest.is_empty() => rest,
+    let below = match heading.strip_prefix(document) {
+        Some("") => "",
         Some(rest) => rest.strip_prefix(" > ").unwrap_or(heading),
         None => heading,
     };
     match below {
-        "" => hit.title.clone(),
-        below => format!("{} – {below}", hit.title),
+        "" => document.to_owned(),
+        below => format!("{document} – {below}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn a_passage_is_named_by_its_document_and_what_stands_above_it() {
+        for (heading, named) in [
+            ("", "Tent care"),
+            ("Tent care", "Tent care"),
+            ("Tent care > Storing", "Tent care – Storing"),
+            ("Storing", "Tent care – Storing"),
+            ("Tent careful", "Tent care – Tent careful"),
+        ] {
+            assert_eq!(title("Tent care", heading), named);
+        }
     }
 }
