@@ -78,7 +78,7 @@ async fn a_server_is_added_looked_at_allowed_and_removed() {
     for shown in [
         "Finds &#60;b&#62;an order&#60;/b&#62;.",
         "ends …cdef",
-        "Its server says: Reads.",
+        "Its server says: “Reads”.",
     ] {
         assert!(page.html.contains(shown), "{shown}: {}", page.html);
     }

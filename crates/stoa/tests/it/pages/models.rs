@@ -328,12 +328,15 @@ async fn a_provider_is_asked_for_its_models_and_may_say_none() {
         "{}",
         listed.html
     );
-    desk.fake
-        .set_behaviour(Behaviour::parse("key=sk-another").unwrap());
+    // Nobody listens there.
+    let away = [("base_url", "http://127.0.0.1:1/v1"), ("api_key", KEY)];
+    assert_eq!(desk.fill_in(&path, &away).await.status, 303);
     let refused = desk.send(&format!("{path}/list"), &[]).await;
     assert_eq!(refused.status, 200);
     assert!(
-        refused.html.contains("did not list its models: (bad_key)"),
+        refused
+            .html
+            .contains("did not list its models: (unreachable)"),
         "{}",
         refused.html
     );
