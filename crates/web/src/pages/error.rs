@@ -4,7 +4,6 @@ use askama::Template;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use stoa_app::sign_in::SignInError;
-use stoa_app::{PlatformDbError, RegistryError};
 
 use super::headers;
 use super::parts::{PLATFORM_NAME, PageLink};
@@ -101,30 +100,13 @@ pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
         .is_some_and(|accepted| accepted.contains("text/html"))
 }
 
-impl From<Problem> for PageError {
-    fn from(problem: Problem) -> Self {
+impl<E: Into<Problem>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        let problem = error.into();
         if problem.status() == StatusCode::NOT_FOUND {
             return Self::NotFound;
         }
         Self::Problem(problem)
-    }
-}
-
-impl From<PlatformDbError> for PageError {
-    fn from(error: PlatformDbError) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl From<RegistryError> for PageError {
-    fn from(error: RegistryError) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl From<stoa_app::instances::InstanceError> for PageError {
-    fn from(error: stoa_app::instances::InstanceError) -> Self {
-        Problem::from(error).into()
     }
 }
 

@@ -5,6 +5,21 @@ use axum::http::StatusCode;
 use super::super::error::PageError;
 use crate::http::problem::Problem;
 
+/// Does what a form asks for, unless something was wrong with what was typed.
+///
+/// # Errors
+/// What was wrong with it, or why it could not be done.
+pub(super) async fn carry_out<C, T, E, F>(
+    asked_for: Result<C, Problem>,
+    use_case: impl FnOnce(C) -> F,
+) -> Result<T, Problem>
+where
+    E: Into<Problem>,
+    F: Future<Output = Result<T, E>>,
+{
+    use_case(asked_for?).await.map_err(Into::into)
+}
+
 /// The fields of a form that something can be wrong with: the name and what people call it.
 pub(super) type Labels = &'static [(&'static str, &'static str)];
 

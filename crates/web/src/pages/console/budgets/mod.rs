@@ -11,18 +11,17 @@ use axum::http::Method;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use stoa_app::App;
-use stoa_app::budgets::{self, BudgetsError, Shown};
+use stoa_app::budgets::{self, Shown};
 
 use super::super::browser::{ClientConsole, ClientEditor};
 use super::super::error::PageError;
 use super::super::form::{Fields, Form};
 use super::super::headers::{self, Nonce};
 use super::super::parts::Shell;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, carry_out};
 use super::{Done, Section, shell};
 use crate::http::assets::Assets;
 use crate::http::params::Params;
-use crate::http::problem::Problem;
 use crate::http::routes::{Policy, Routes};
 use form::{BudgetsForm, LABELS};
 use view::{PriceRow, StandingRow, rows};
@@ -78,14 +77,8 @@ async fn save(
     let caller = console.admin.caller();
     let shown = budgets::get(&app, caller).await?;
     let (form, wanted) = BudgetsForm::read(fields, &shown.table.1)?;
-    let saved = match wanted {
-        Ok(wanted) => {
-            let saved = budgets::put(&app, caller, wanted).await;
-            saved.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    let Err(problem) = saved else {
+    let saved = carry_out(wanted, |wanted| budgets::put(&app, caller, wanted));
+    let Err(problem) = saved.await else {
         let done = format!("{}/budgets?done=saved", console.home());
         return Ok(Redirect::to(&done).into_response());
     };
@@ -125,10 +118,4 @@ fn respond(app: &App, mut page: Page) -> Result<Response, PageError> {
     let nonce = Nonce::new(app.random());
     nonce.as_str().clone_into(&mut page.nonce);
     Ok(headers::console(page.refusal.status(), &nonce, &page)?)
-}
-
-impl From<BudgetsError> for PageError {
-    fn from(error: BudgetsError) -> Self {
-        Problem::from(error).into()
-    }
 }

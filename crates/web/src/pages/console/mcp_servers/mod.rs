@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use stoa_app::App;
@@ -19,7 +19,7 @@ use super::super::error::PageError;
 use super::super::form::{Fields, Form};
 use super::super::headers::{self, Nonce};
 use super::super::parts::Shell;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, carry_out};
 use super::removal::{Removal, RemovalFields};
 use super::{Done, Nothing, Section, shell};
 use crate::http::assets::Assets;
@@ -112,14 +112,8 @@ async fn create(
 ) -> Result<Response, PageError> {
     let caller = console.admin.caller();
     let (form, changes) = ServerForm::read(fields)?;
-    let added = match changes {
-        Ok(changes) => {
-            let added = mcp_servers::add(&app, caller, changes).await;
-            added.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    match added {
+    let added = carry_out(changes, |changes| mcp_servers::add(&app, caller, changes));
+    match added.await {
         // What it offers is the next thing to look at.
         Ok(shown) => ask(&app, &console, shown.stored.id, "added").await,
         Err(problem) => refused(&app, new_page(&console, form), problem),
@@ -148,14 +142,10 @@ async fn save(
 ) -> Result<Response, PageError> {
     let caller = console.admin.caller();
     let (form, changes) = ServerForm::read(fields)?;
-    let changed = match changes {
-        Ok(changes) => {
-            let changed = mcp_servers::change(&app, caller, id, changes).await;
-            changed.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    let Err(problem) = changed else {
+    let changed = carry_out(changes, |changes| {
+        mcp_servers::change(&app, caller, id, changes)
+    });
+    let Err(problem) = changed.await else {
         return Ok(to(&console, id, "saved"));
     };
     let shown = mcp_servers::find(&app, caller, id).await?;
@@ -296,21 +286,11 @@ fn to(console: &ClientConsole, id: McpServerId, done: &str) -> Response {
 fn respond(app: &App, mut page: Page) -> Result<Response, PageError> {
     let nonce = Nonce::new(app.random());
     nonce.as_str().clone_into(&mut page.nonce);
-    let status = match page.refusal.is_some() {
-        true => page.refusal.status(),
-        false => StatusCode::OK,
-    };
-    Ok(headers::console(status, &nonce, &page)?)
+    Ok(headers::console(page.refusal.status(), &nonce, &page)?)
 }
 
 /// Shows the forms again with what was wrong, if that can be mended there.
 fn refused(app: &App, page: Page, problem: Problem) -> Result<Response, PageError> {
     let refusal = Refusal::of_problem(problem, LABELS)?;
     respond(app, Page { refusal, ..page })
-}
-
-impl From<McpServerError> for PageError {
-    fn from(error: McpServerError) -> Self {
-        Problem::from(error).into()
-    }
 }

@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use stoa_app::tools::{self, Shown, ToolError};
+use stoa_app::tools::{self, Shown};
 use stoa_app::{App, PageRequest, mcp_servers};
 use stoa_domain::{ToolEffect, ToolId};
 
@@ -21,7 +21,7 @@ use super::super::form::{Fields, Form};
 use super::super::headers::{self, Nonce};
 use super::super::parts::Shell;
 use super::mcp_servers::ServerRow;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, carry_out};
 use super::removal::{Removal, RemovalFields};
 use super::{Done, Section, shell};
 use crate::http::assets::Assets;
@@ -138,15 +138,10 @@ async fn create(
     ClientEditor(console): ClientEditor,
     Form(fields): Form<Fields>,
 ) -> Result<Response, PageError> {
+    let caller = console.admin.caller();
     let (form, changes) = ToolForm::read(fields)?;
-    let added = match changes {
-        Ok(changes) => {
-            let added = tools::add(&app, console.admin.caller(), changes).await;
-            added.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    match added {
+    let added = carry_out(changes, |changes| tools::add(&app, caller, changes));
+    match added.await {
         Ok(shown) => {
             let tools = format!("{}/tools", console.home());
             Ok(Redirect::to(&format!("{tools}/{}?done=added", shown.stored.id)).into_response())
@@ -177,14 +172,8 @@ async fn save(
 ) -> Result<Response, PageError> {
     let caller = console.admin.caller();
     let (form, changes) = ToolForm::read(fields)?;
-    let changed = match changes {
-        Ok(changes) => {
-            let changed = tools::change(&app, caller, id, changes).await;
-            changed.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    let Err(problem) = changed else {
+    let changed = carry_out(changes, |changes| tools::change(&app, caller, id, changes));
+    let Err(problem) = changed.await else {
         let tool = format!("{}/tools/{id}?done=saved", console.home());
         return Ok(Redirect::to(&tool).into_response());
     };
@@ -299,11 +288,5 @@ fn removal(console: &ClientConsole, shown: &Shown) -> Removal {
         name: shown.stored.settings.name.clone(),
         consequence: "Its description, address and headers are removed, and the bot cannot call it any more. What it did stays in the conversations.",
         back: format!("{}/tools/{}", console.home(), shown.stored.id),
-    }
-}
-
-impl From<ToolError> for PageError {
-    fn from(error: ToolError) -> Self {
-        Problem::from(error).into()
     }
 }
