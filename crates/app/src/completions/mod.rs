@@ -39,7 +39,7 @@ pub use crate::chat::turns::said;
 use crate::contents::{Contents, Model};
 use own_tools::OwnTools;
 use passing::Calls;
-use running::Call;
+use running::{Call, about};
 
 /// The name under which the instance's bot is a model.
 pub const BOT: &str = "stoa";
@@ -145,8 +145,8 @@ pub async fn begin(
         id,
         spender,
         no_answer_message: contents.instructions.no_answer_message.clone(),
+        asked: asked_tokens(&origin.by, &request),
         origin,
-        asked: asked_tokens(&request),
         stop: request.stop,
         calls,
         own_tools,
@@ -319,17 +319,13 @@ impl Asking<'_> {
 }
 
 /// About how many tokens the caller's own words are, for an account where the provider gives none.
-fn asked_tokens(request: &CompletionRequest) -> i64 {
+fn asked_tokens(by: &Author, request: &CompletionRequest) -> i64 {
     let said = request.messages.iter().flat_map(turns::texts);
-    let words: i64 = said
-        .chain([request.context.as_str()])
-        .map(running::about)
-        .sum();
     let tools = request.offer.tools.iter();
-    let offered = tools.map(|tool| {
-        let schema = tool.schema.to_string();
-        let texts = [&tool.name, &tool.description, &schema];
-        texts.into_iter().map(|it| running::about(it)).sum::<i64>()
-    });
-    words.saturating_add(offered.sum())
+    let schemas: Vec<_> = tools.clone().map(|it| it.schema.to_string()).collect();
+    let texts = said
+        .chain([request.context.as_str()])
+        .chain(tools.flat_map(|it| [it.name.as_str(), &it.description]))
+        .chain(schemas.iter().map(String::as_str));
+    about(by.provider.unwrap_or(Provider::Passages), &by.model, texts)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stoa_ai::{AnswerEvent, Ending, ToolCall};
 use tokio::sync::mpsc;
 
-use super::running::{Piece, about};
+use super::running::Piece;
 use super::stop::StopAt;
 use crate::chat::opening::Offer;
 use crate::chat::took::Took;
@@ -49,8 +49,8 @@ impl Calls {
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) text: String,
-    /// About how many tokens of calls.
-    pub(super) called: i64,
+    /// The names and arguments of calls.
+    pub(super) called: String,
     /// What the provider says that it took.
     pub(super) took: Took,
 }
@@ -164,8 +164,8 @@ impl<'a> Passing<'a> {
                 self.whole_call(index, call).await
             }
             AnswerEvent::ToolCall { call, .. } if self.calls == Calls::Made => {
-                let size = about(&call.name).saturating_add(about(&call.arguments));
-                self.written.called = self.written.called.saturating_add(size);
+                self.written.called.push_str(&call.name);
+                self.written.called.push_str(&call.arguments);
                 self.to_make.push(call);
                 Passed::On
             }
@@ -215,7 +215,7 @@ impl<'a> Passing<'a> {
     }
 
     async fn call(&mut self, text: &str, piece: Piece) -> Passed {
-        self.written.called = self.written.called.saturating_add(about(text));
+        self.written.called.push_str(text);
         self.send(piece).await
     }
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use stoa_ai::tokens::estimate_tokens;
 use stoa_ai::{AiError, Ending, ToolCall};
-use stoa_domain::MessageId;
+use stoa_domain::{MessageId, Provider};
 use tokio::sync::mpsc;
 
 use super::CompletionError;
@@ -102,9 +103,16 @@ impl Running {
     }
 }
 
-/// About how many tokens a text is, for showing where no provider said it.
-pub(super) fn about(text: &str) -> i64 {
-    i64::try_from(text.len().div_ceil(4)).unwrap_or(i64::MAX)
+/// About how many tokens texts are, for showing where no provider said it.
+pub(super) fn about<'a>(
+    provider: Provider,
+    model: &str,
+    texts: impl IntoIterator<Item = &'a str>,
+) -> i64 {
+    let tokens = texts
+        .into_iter()
+        .map(|text| estimate_tokens(provider, model, text).upper());
+    i64::try_from(tokens.sum::<u64>()).unwrap_or(i64::MAX)
 }
 
 /// What the task of one completion needs.
@@ -229,12 +237,14 @@ impl Call {
 
     fn end(&mut self, reason: Ending, written: &Written) -> End {
         let (input, output) = written.took.tokens();
+        let by = &self.origin.by;
+        let provider = by.provider.unwrap_or(Provider::Passages);
+        let came = [written.text.as_str(), &written.called];
         End {
             reason,
             tokens: Tokens {
                 input: input.unwrap_or(self.asked),
-                output: output
-                    .unwrap_or_else(|| about(&written.text).saturating_add(written.called)),
+                output: output.unwrap_or_else(|| about(provider, &by.model, came)),
             },
             drawn: self.is_bot.then(|| self.drawn(&written.text)),
         }

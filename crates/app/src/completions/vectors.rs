@@ -7,7 +7,8 @@ use stoa_ai::tokens::Vocabulary;
 use stoa_domain::MessageId;
 use stoa_platform_db::usage_events::UsageKind;
 
-use super::{BOT, CompletionError, active, running};
+use super::running::about;
+use super::{BOT, CompletionError, active};
 use crate::App;
 use crate::access::ClientCaller;
 use crate::budgets::{self, NotEmbedded, Payer, Spender};
@@ -63,7 +64,7 @@ pub async fn embed(
         BOT => CompletionError::NoEmbeddings,
         _ => CompletionError::NoSuchModel,
     };
-    let found = endpoint(&contents, model).ok_or(missing)?;
+    let found = named(&contents, model).ok_or(missing)?;
     let _place = app
         .take_turn(caller.instance())
         .ok_or(CompletionError::Busy)?;
@@ -95,11 +96,11 @@ pub async fn embed(
         vectors,
         tokens: tokens
             .and_then(|it| i64::try_from(it).ok())
-            .unwrap_or_else(|| texts.iter().map(|text| running::about(text)).sum()),
+            .unwrap_or_else(|| about(endpoint.provider, model, texts.iter().map(String::as_str))),
     })
 }
 
-fn endpoint<'a>(contents: &'a Contents, name: &str) -> Option<(&'a stoa_ai::Endpoint, &'a str)> {
+fn named<'a>(contents: &'a Contents, name: &str) -> Option<(&'a stoa_ai::Endpoint, &'a str)> {
     if name == BOT {
         return contents.embedding_endpoint();
     }

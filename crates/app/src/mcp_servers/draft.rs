@@ -13,7 +13,7 @@ use url::Url;
 use super::McpServerError;
 use super::offer::{self, ToolChange};
 use crate::App;
-use crate::tools::{Endpoint, HeaderChanges};
+use crate::tools::{ChangeRefused, Endpoint, HeaderChanges};
 
 const LONGEST_NAME: usize = 20;
 const LONGEST_URL: usize = 2_000;
@@ -55,22 +55,16 @@ enum Place {
 impl Draft {
     /// A new server.
     pub(super) fn new(fields: Changes) -> Self {
-        let mut endpoint = Endpoint {
-            url: fields.url.unwrap_or_default().trim().to_owned(),
-            ..Endpoint::default()
-        };
-        endpoint.change_headers(fields.headers);
         Self {
             name: fields.name.unwrap_or_default(),
             enabled: fields.enabled.unwrap_or(true),
-            place: Place::Known(endpoint),
+            place: Place::Known(Endpoint::new(fields.url, fields.headers)),
             allowed: Vec::new(),
             moved: false,
         }
     }
 
-    /// A stored server with changes. A stored header goes to no other host than the one it was given
-    /// for: whoever changes the host gives the headers again, or removes them.
+    /// A stored server with changes.
     pub(super) fn of(
         stored: StoredMcpServer,
         endpoint: Option<Endpoint>,
@@ -83,10 +77,9 @@ impl Draft {
             enabled,
             tools,
         } = changes;
-        let url = url.map(|it| it.trim().to_owned());
         let moved = match (&url, &endpoint) {
             (None, _) => false,
-            (Some(url), Some(endpoint)) => !is_same(url, &endpoint.url),
+            (Some(url), Some(endpoint)) => !is_same(url.trim(), &endpoint.url),
             // Nobody knows where it was.
             (Some(_), None) => true,
         };
@@ -98,22 +91,11 @@ impl Draft {
             None if moved => Vec::new(),
             None => stored.allowed,
         };
-        let place = match (endpoint, url) {
-            (None, None) if headers.is_some() => return Err(McpServerError::AddressRequired),
-            (_, None) if headers.is_none() => Place::Sealed(stored.settings.sealed),
-            (endpoint, url) => {
-                let mut endpoint = endpoint.unwrap_or_default();
-                if url
-                    .as_ref()
-                    .is_some_and(|it| endpoint.strands_a_header(it, &headers))
-                {
-                    return Err(McpServerError::HeadersRequired);
-                }
-                endpoint.url = url.unwrap_or(endpoint.url);
-                endpoint.change_headers(headers);
-                Place::Known(endpoint)
-            }
-        };
+        // Where nobody changes the place, what is sealed stays the same: whoever is asking the server
+        // just now knows it again by that.
+        let stays = url.is_none() && headers.is_none();
+        let changed = Endpoint::changed(endpoint, url, headers)?.filter(|_| !stays);
+        let place = changed.map_or(Place::Sealed(stored.settings.sealed), Place::Known);
         Ok(Self {
             name: name.unwrap_or(stored.settings.name),
             enabled: enabled.unwrap_or(stored.settings.enabled),
@@ -167,6 +149,15 @@ impl Draft {
                 Place::Sealed(sealed) => sealed.clone(),
             },
         })
+    }
+}
+
+impl From<ChangeRefused> for McpServerError {
+    fn from(refused: ChangeRefused) -> Self {
+        match refused {
+            ChangeRefused::AddressRequired => Self::AddressRequired,
+            ChangeRefused::HeadersRequired => Self::HeadersRequired,
+        }
     }
 }
 

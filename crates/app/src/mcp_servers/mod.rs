@@ -28,7 +28,7 @@ pub(crate) use offer::in_use;
 use crate::App;
 use crate::access::ClientCaller;
 use crate::database::DatabaseError;
-use crate::tools::{Endpoint, ShownPlace};
+use crate::tools::{Endpoint, ShownPlace, sealed_in};
 use draft::Draft;
 
 /// The most servers of an instance.
@@ -223,13 +223,8 @@ fn sealed(
 }
 
 /// Where a server's address and headers are sealed.
-fn place(instance: InstanceId, id: McpServerId) -> SealPlace {
-    SealPlace {
-        instance,
-        table: "mcp_servers",
-        column: "sealed",
-        row: id.as_uuid(),
-    }
+const fn place(instance: InstanceId, id: McpServerId) -> SealPlace {
+    sealed_in("mcp_servers", instance, id.as_uuid())
 }
 
 fn opened(stored: &StoredMcpServer, caller: &ClientCaller) -> Option<Endpoint> {
@@ -243,8 +238,4 @@ pub(crate) fn open(
     key: &DataKey,
 ) -> Option<Endpoint> {
     Endpoint::open(&stored.settings.sealed, &place(instance, stored.id), key)
-        .inspect_err(|error| {
-            tracing::error!(%instance, server = %stored.id, %error, "an MCP server's address does not open");
-        })
-        .ok()
 }

@@ -1,7 +1,5 @@
 //! What a person sets about a tool, before it is stored: changed field by field, then examined.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use stoa_client_db::tools::ToolSettings;
 use stoa_domain::seal::SealError;
@@ -9,12 +7,10 @@ use stoa_domain::{ToolEffect, ToolMethod, Violation};
 use stoa_tools::http::{Description, HttpTool};
 
 use super::ToolError;
-use super::endpoint::{Endpoint, HeaderChanges};
+use super::endpoint::{ChangeRefused, Endpoint, HeaderChanges};
 
 /// How long a call may take unless the client says otherwise.
 const USUAL_TIMEOUT_MS: i32 = 10_000;
-/// What stands for an address that does not open.
-const UNKNOWN: &str = "https://unknown.invalid/";
 
 /// What is to be different. `None` leaves a field as it is.
 #[derive(Default)]
@@ -56,7 +52,8 @@ pub(super) enum Kept {
 
 impl Draft {
     /// A new tool.
-    pub(super) fn new(fields: Changes) -> Self {
+    pub(super) fn new(mut fields: Changes) -> Self {
+        let Endpoint { url, headers } = Endpoint::new(fields.url.take(), fields.headers.take());
         let method = fields.method.unwrap_or(ToolMethod::Get);
         let mut draft = Self {
             description: Description {
@@ -64,8 +61,8 @@ impl Draft {
                 description: String::new(),
                 method,
                 effect: method.usual_effect(),
-                url: String::new(),
-                headers: BTreeMap::new(),
+                url,
+                headers,
                 parameters: json!({}),
                 timeout_ms: USUAL_TIMEOUT_MS,
             },
@@ -76,30 +73,17 @@ impl Draft {
         draft
     }
 
-    /// A stored tool with changes. A stored header goes to no other host than the one it was given
-    /// for: whoever changes the host gives the headers again, or removes them.
+    /// A stored tool with changes.
     pub(super) fn of(
         stored: ToolSettings,
         endpoint: Option<Endpoint>,
-        changes: Changes,
+        mut changes: Changes,
     ) -> Result<Self, ToolError> {
-        let kept = match &endpoint {
-            None if changes.url.is_none() => {
-                if changes.headers.is_some() {
-                    return Err(address_needed());
-                }
-                Kept::Sealed(stored.sealed)
-            }
-            _ => Kept::Endpoint,
+        let (url, headers) = (changes.url.take(), changes.headers.take());
+        let (kept, endpoint) = match Endpoint::changed(endpoint, url, headers)? {
+            Some(endpoint) => (Kept::Endpoint, endpoint),
+            None => (Kept::Sealed(stored.sealed), unknown()),
         };
-        let endpoint = endpoint.unwrap_or_else(|| Endpoint {
-            url: UNKNOWN.to_owned(),
-            headers: BTreeMap::new(),
-        });
-        let url = changes.url.as_deref().map(str::trim);
-        if url.is_some_and(|it| endpoint.strands_a_header(it, &changes.headers)) {
-            return Err(ToolError::HeadersRequired);
-        }
         let mut draft = Self {
             description: Description {
                 name: stored.name,
@@ -118,12 +102,12 @@ impl Draft {
         Ok(draft)
     }
 
+    /// Sets everything but the address and the headers.
     fn apply(&mut self, changes: Changes) {
         let to = &mut self.description;
         set(&mut to.name, changes.name);
         set(&mut to.description, changes.description);
         set(&mut to.parameters, changes.parameters);
-        set(&mut to.url, changes.url.map(|it| it.trim().to_owned()));
         set(&mut to.timeout_ms, changes.timeout_ms);
         set(&mut self.enabled, changes.enabled);
         if let Some(method) = changes.method {
@@ -137,12 +121,6 @@ impl Draft {
         if let Some(effect) = changes.effect {
             to.effect = effect.unwrap_or(to.method.usual_effect());
         }
-        let mut endpoint = Endpoint {
-            url: std::mem::take(&mut to.url),
-            headers: std::mem::take(&mut to.headers),
-        };
-        endpoint.change_headers(changes.headers);
-        (to.url, to.headers) = (endpoint.url, endpoint.headers);
     }
 
     /// The tool that it is.
@@ -182,11 +160,22 @@ impl Draft {
     }
 }
 
-fn address_needed() -> ToolError {
-    ToolError::Invalid(vec![Violation {
-        field: "url".into(),
-        message: "the stored address does not open here: give it again with the headers".into(),
-    }])
+/// What stands for an address that does not open.
+fn unknown() -> Endpoint {
+    Endpoint::new(Some("https://unknown.invalid/".to_owned()), None)
+}
+
+impl From<ChangeRefused> for ToolError {
+    fn from(refused: ChangeRefused) -> Self {
+        match refused {
+            ChangeRefused::AddressRequired => Self::Invalid(vec![Violation {
+                field: "url".into(),
+                message: "the stored address does not open here: give it again with the headers"
+                    .into(),
+            }]),
+            ChangeRefused::HeadersRequired => Self::HeadersRequired,
+        }
+    }
 }
 
 fn set<T>(field: &mut T, change: Option<T>) {
@@ -197,6 +186,8 @@ fn set<T>(field: &mut T, change: Option<T>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use secrecy::SecretString;
 
     use super::*;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use stoa_domain::Random;
 use stoa_domain::seal::{DataKey, SealError, SealPlace};
+use stoa_domain::{InstanceId, Random};
 use stoa_tools::headers::hint;
 use url::Url;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// An address and its headers. The headers hold secrets, so there is no `Debug`.
@@ -32,11 +33,55 @@ pub struct ShownPlace {
     pub headers: Vec<(String, String)>,
 }
 
+/// Why an endpoint is not changed as somebody wants it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeRefused {
+    /// What is stored does not open here: the address has to be given with the headers.
+    #[error("the stored address does not open here")]
+    AddressRequired,
+    /// A stored header would go to another host than the one it was given for.
+    #[error("the headers must be given again with another host")]
+    HeadersRequired,
+}
+
+/// Where a row of a client's database keeps its endpoint sealed.
+pub(crate) const fn sealed_in(table: &'static str, instance: InstanceId, row: Uuid) -> SealPlace {
+    SealPlace {
+        instance,
+        table,
+        column: "sealed",
+        row,
+    }
+}
+
 impl Endpoint {
-    /// Opens what is stored at this place.
-    pub(crate) fn open(sealed: &[u8], place: &SealPlace, key: &DataKey) -> Result<Self, SealError> {
-        let opened = key.open(place, sealed)?;
-        serde_json::from_slice(&opened).map_err(|_| SealError::Malformed)
+    /// A new one.
+    pub(crate) fn new(url: Option<String>, headers: HeaderChanges) -> Self {
+        let mut endpoint = Self {
+            url: url.unwrap_or_default().trim().to_owned(),
+            headers: BTreeMap::new(),
+        };
+        endpoint.change_headers(headers);
+        endpoint
+    }
+
+    /// Opens what is stored at this place; `None`, and a line in the log, when it does not open.
+    pub(crate) fn open(sealed: &[u8], place: &SealPlace, key: &DataKey) -> Option<Self> {
+        let opened = key.open(place, sealed).and_then(|plain| {
+            let endpoint = serde_json::from_slice(&plain);
+            endpoint.map_err(|_| SealError::Malformed)
+        });
+        let SealPlace {
+            instance,
+            table,
+            row,
+            ..
+        } = place;
+        opened
+            .inspect_err(|error| {
+                tracing::error!(%instance, table, %row, %error, "an address and its headers do not open");
+            })
+            .ok()
     }
 
     /// Seals it for this place.
@@ -61,8 +106,32 @@ impl Endpoint {
         }
     }
 
-    /// Changes the headers.
-    pub(crate) fn change_headers(&mut self, changes: HeaderChanges) {
+    /// What changes make of a stored one. A stored header goes to no other host than the one it was
+    /// given for: whoever changes the host gives the headers again, or removes them. `None` where what
+    /// is stored does not open, and is to stay as it is.
+    pub(crate) fn changed(
+        stored: Option<Self>,
+        url: Option<String>,
+        headers: HeaderChanges,
+    ) -> Result<Option<Self>, ChangeRefused> {
+        if stored.is_none() && url.is_none() {
+            return match headers {
+                Some(_) => Err(ChangeRefused::AddressRequired),
+                None => Ok(None),
+            };
+        }
+        let mut endpoint = stored.unwrap_or_default();
+        if let Some(url) = url.as_deref().map(str::trim) {
+            if endpoint.strands_a_header(url, &headers) {
+                return Err(ChangeRefused::HeadersRequired);
+            }
+            url.clone_into(&mut endpoint.url);
+        }
+        endpoint.change_headers(headers);
+        Ok(Some(endpoint))
+    }
+
+    fn change_headers(&mut self, changes: HeaderChanges) {
         match changes {
             None => {}
             Some(None) => self.headers.clear(),
@@ -80,7 +149,7 @@ impl Endpoint {
     }
 
     /// Whether a stored header would go to another host than the one it was given for.
-    pub(crate) fn strands_a_header(&self, url: &str, changes: &HeaderChanges) -> bool {
+    fn strands_a_header(&self, url: &str, changes: &HeaderChanges) -> bool {
         if self.headers.is_empty() || is_same_origin(url, &self.url) {
             return false;
         }

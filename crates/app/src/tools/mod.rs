@@ -8,8 +8,8 @@ mod toolbox;
 mod trial;
 
 use stoa_client_db::tools::{self, NAME_TAKEN, StoredTool};
-use stoa_client_db::{ClientDbError, Page, PageRequest};
-use stoa_domain::seal::{SealError, SealPlace};
+use stoa_client_db::{ClientConnection, ClientDbError, Page, PageRequest};
+use stoa_domain::seal::{DataKey, SealError, SealPlace};
 use stoa_domain::{InstanceId, ToolId, Violation};
 use stoa_tools::AddressRefused;
 
@@ -19,7 +19,7 @@ pub use stoa_tools::Outcome;
 pub use toolbox::{BoxedTool, Offered, Toolbox};
 pub use trial::{SentTo, Trial, test};
 
-pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoint::{ChangeRefused, Endpoint, sealed_in};
 
 use crate::App;
 use crate::access::ClientCaller;
@@ -110,8 +110,7 @@ pub async fn list(
 /// When there is none with this id, or the client's database fails.
 pub async fn find(app: &App, caller: &ClientCaller, id: ToolId) -> Result<Shown, ToolError> {
     let connection = app.checkout(caller.registered()).await?;
-    let stored = tools::find(&connection, id).await?;
-    let stored = stored.ok_or(ToolError::NotFound)?;
+    let stored = stored(&connection, id).await?;
     Ok(Shown::new(stored, caller))
 }
 
@@ -146,8 +145,7 @@ pub async fn change(
     changes: Changes,
 ) -> Result<Shown, ToolError> {
     let connection = app.checkout(caller.registered()).await?;
-    let stored = tools::find(&connection, id).await?;
-    let stored = stored.ok_or(ToolError::NotFound)?;
+    let stored = stored(&connection, id).await?;
     let seen = stored.updated_at;
     let endpoint = opened(&stored, caller);
     let draft = Draft::of(stored.settings, endpoint, changes)?;
@@ -175,6 +173,11 @@ pub async fn remove(app: &App, caller: &ClientCaller, id: ToolId) -> Result<(), 
     Ok(())
 }
 
+async fn stored(connection: &ClientConnection, id: ToolId) -> Result<StoredTool, ToolError> {
+    let stored = tools::find(connection, id).await?;
+    stored.ok_or(ToolError::NotFound)
+}
+
 /// Examines a draft, and whether its address may be called so far as can be said without a call.
 fn examine(app: &App, draft: &Draft) -> Result<(), ToolError> {
     let tool = draft.examined().map_err(ToolError::Invalid)?;
@@ -196,21 +199,15 @@ fn sealed_settings(
 }
 
 /// Where a tool's address and headers are sealed.
-fn place(instance: InstanceId, id: ToolId) -> SealPlace {
-    SealPlace {
-        instance,
-        table: "tools",
-        column: "sealed",
-        row: id.as_uuid(),
-    }
+const fn place(instance: InstanceId, id: ToolId) -> SealPlace {
+    sealed_in("tools", instance, id.as_uuid())
+}
+
+fn opened(stored: &StoredTool, caller: &ClientCaller) -> Option<Endpoint> {
+    open(stored, caller.instance(), caller.registered().key())
 }
 
 /// The opened address and headers; `None`, and a line in the log, when they do not open.
-fn opened(stored: &StoredTool, caller: &ClientCaller) -> Option<Endpoint> {
-    let (instance, key) = (caller.instance(), caller.registered().key());
+fn open(stored: &StoredTool, instance: InstanceId, key: &DataKey) -> Option<Endpoint> {
     Endpoint::open(&stored.settings.sealed, &place(instance, stored.id), key)
-        .inspect_err(|error| {
-            tracing::error!(%instance, tool = %stored.id, %error, "a tool's address does not open");
-        })
-        .ok()
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::endpoint::Endpoint;
 use super::mcp::{McpTool, name_for_models};
-use super::place;
+use super::open;
 use crate::App;
 
 /// How many tools the provider that takes fewest takes.
@@ -119,12 +119,8 @@ impl Toolbox {
 impl BoxedTool {
     /// A tool that the client described; `None` when what is stored does not open or is not right.
     fn described(stored: StoredTool, instance: InstanceId, key: &DataKey) -> Option<Self> {
+        let endpoint = open(&stored, instance, key)?;
         let StoredTool { id, settings, .. } = stored;
-        let endpoint = Endpoint::open(&settings.sealed, &place(instance, id), key)
-            .inspect_err(|error| {
-                tracing::error!(%instance, tool = %id, %error, "a tool's address does not open");
-            })
-            .ok()?;
         let tool = described(&settings, endpoint);
         let Ok(tool) = tool else {
             tracing::error!(%instance, tool = %id, "a tool is not stored as it was saved");

@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use stoa_client_db::tools;
 use stoa_domain::{ToolEffect, ToolId, ToolMethod};
 use stoa_tools::Outcome;
 use stoa_tools::http::HttpTool;
 
 use super::toolbox::described;
-use super::{ToolError, opened};
+use super::{ToolError, opened, stored};
 use crate::App;
 use crate::access::ClientCaller;
 
@@ -44,11 +43,9 @@ pub async fn test(
     id: ToolId,
     arguments: &Map<String, Value>,
 ) -> Result<Trial, ToolError> {
-    let stored = {
-        let connection = app.checkout(caller.registered()).await?;
-        tools::find(&connection, id).await?
-    };
-    let stored = stored.ok_or(ToolError::NotFound)?;
+    let connection = app.checkout(caller.registered()).await?;
+    let stored = stored(&connection, id).await?;
+    drop(connection);
     let method = stored.settings.method;
     let tool = opened(&stored, caller).map(|endpoint| described(&stored.settings, endpoint));
     let Some(Ok(tool)) = tool else {

@@ -37,16 +37,16 @@ pub(crate) const STEPS_SINCE: i32 = 3;
 
 /// Selects whole messages `m` with their rating, and with what follows.
 macro_rules! select_messages {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         Versioned {
             before: concat!(
                 select_messages!(@columns),
                 ", '[]'::jsonb AS steps, NULL::bigint AS cost_micros ",
-                $rest
+                $($rest),+
             ),
             since: (
                 STEPS_SINCE,
-                concat!(select_messages!(@columns), ", m.steps, m.cost_micros ", $rest),
+                concat!(select_messages!(@columns), ", m.steps, m.cost_micros ", $($rest),+),
             ),
         }
     };
@@ -55,6 +55,23 @@ macro_rules! select_messages {
                 m.sources, m.provider, m.model, m.api_configuration_id, m.input_tokens,
                 m.output_tokens, m.author_id, f.rating, m.unanswered, m.superseded_by,
                 m.created_at, m.finished_at"
+    };
+}
+
+/// Selects the messages of a conversation in order that fulfil a condition.
+macro_rules! list_messages {
+    ($condition:literal) => {
+        select_messages!(
+            "FROM stoa.chat_messages m
+             LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
+             WHERE m.session_id = $1
+               AND ($2::uuid IS NULL OR (m.position, m.id) > (
+                    SELECT after.position, after.id FROM stoa.chat_messages after
+                    WHERE after.id = $2 AND after.session_id = $1))
+               AND ",
+            $condition,
+            " ORDER BY m.position, m.id LIMIT $3"
+        )
     };
 }
 
@@ -158,16 +175,7 @@ pub async fn list(
     session: SessionId,
     request: &PageRequest,
 ) -> Result<Page<Message>, ClientDbError> {
-    const LIST: Versioned = select_messages!(
-        "FROM stoa.chat_messages m
-         LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-         WHERE m.session_id = $1
-           AND ($2::uuid IS NULL OR (m.position, m.id) > (
-                SELECT after.position, after.id FROM stoa.chat_messages after
-                WHERE after.id = $2 AND after.session_id = $1))
-           AND m.superseded_by IS NULL
-         ORDER BY m.position, m.id LIMIT $3"
-    );
+    const LIST: Versioned = list_messages!("m.superseded_by IS NULL");
     listed(connection, &LIST, session, request).await
 }
 
@@ -177,15 +185,7 @@ pub async fn list_versions(
     session: SessionId,
     request: &PageRequest,
 ) -> Result<Page<Message>, ClientDbError> {
-    const LIST: Versioned = select_messages!(
-        "FROM stoa.chat_messages m
-         LEFT JOIN stoa.message_feedback f ON f.message_id = m.id
-         WHERE m.session_id = $1
-           AND ($2::uuid IS NULL OR (m.position, m.id) > (
-                SELECT after.position, after.id FROM stoa.chat_messages after
-                WHERE after.id = $2 AND after.session_id = $1))
-         ORDER BY m.position, m.id LIMIT $3"
-    );
+    const LIST: Versioned = list_messages!("true");
     listed(connection, &LIST, session, request).await
 }
 
