@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::Row as _;
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Server, TestInstance, read_stream};
+use crate::support::{Conversation, Server, TestInstance, said};
 
 /// Words that appear in the client's content and nowhere else.
 const SECRETS: [&str; 9] = [
@@ -24,13 +24,8 @@ const SECRETS: [&str; 9] = [
 async fn nothing_of_the_clients_content_is_in_the_platforms_database() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
-    let put = server
-        .client(&instance.key, Method::PUT, "/rag-instructions")
-        .json(&json!({ "system_prompt": "quokkaprompt" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(put.status(), StatusCode::OK);
+    let prompt = json!({ "system_prompt": "quokkaprompt" });
+    instance.instruct(&server, prompt).await;
     instance
         .add_text(&server, "pangolintitle", "The narwhalanswer is forty-two.")
         .await;
@@ -46,32 +41,10 @@ async fn nothing_of_the_clients_content_is_in_the_platforms_database() {
         .await
         .unwrap();
     assert_eq!(added.status(), StatusCode::CREATED);
-    let begun = server
-        .anonymous(Method::POST, "/api/chat/v1/sessions")
-        .json(&json!({ "instance_id": instance.id, "user": { "id": "u-1", "name": "axolotlperson" } }))
-        .send()
-        .await
-        .unwrap();
-    let begun: serde_json::Value = begun.json().await.unwrap();
-    let (session, token) = (
-        begun["session"]["id"].as_str().unwrap(),
-        begun["token"].as_str().unwrap(),
-    );
-    let response = server
-        .visitor(
-            token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": "Where is the narwhalanswer, zebrafish?" }))
-        .send()
-        .await
-        .unwrap();
-    let events = read_stream(response, |_| false).await;
-    let said: String = events
-        .iter()
-        .filter_map(|event| event.data["delta"].as_str())
-        .collect();
+    let visitor = json!({ "user": { "id": "u-1", "name": "axolotlperson" } });
+    let chat = Conversation::begin_with(&server, &instance, visitor).await;
+    let question = "Where is the narwhalanswer, zebrafish?";
+    let said = said(&chat.events(question).await);
     assert!(
         said.contains("zebrafish"),
         "the fake answers with the question: {said}"

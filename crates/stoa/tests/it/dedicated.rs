@@ -14,7 +14,7 @@ use crate::keys::caller;
 use crate::pages::set_password;
 use crate::program::Program;
 use crate::serving::{MASTER_KEY, Serving, on_empty_database};
-use crate::support::{Browser, Caller, TestInstance, model_at, problem, read_stream};
+use crate::support::{Browser, Caller, Conversation, TestInstance, model_at, problem, said};
 use crate::tls_postgres::TlsPostgres;
 
 const OWN_KEY: &str = "own:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -48,15 +48,11 @@ async fn execute(url: &str, sql: &str) {
 }
 
 /// Asks in a conversation; the whole answer.
-async fn answer(caller: &Caller, session: &str, token: &str) -> String {
-    let path = format!("/sessions/{session}/messages");
-    let asked = caller
-        .visitor(token, Method::POST, &path)
-        .json(&json!({ "content": "Within how many days can I bring it back?" }));
-    let events = read_stream(asked.send().await.unwrap(), |_| false).await;
+async fn answer(chat: &Conversation) -> String {
+    let question = "Within how many days can I bring it back?";
+    let events = chat.events(question).await;
     assert_eq!(events.last().unwrap().kind(), "[DONE]", "{events:?}");
-    let deltas = events.iter().filter_map(|it| it.data["delta"].as_str());
-    deltas.collect()
+    said(&events)
 }
 
 async fn get(caller: &Caller, key: &str, path: &str) -> Value {
@@ -87,8 +83,8 @@ async fn a_generated_configuration_is_a_whole_deployment_in_the_clients_own_data
         put.json(&settings).send().await.unwrap().status(),
         StatusCode::OK
     );
-    let (session, token) = client.session(&before).await;
-    assert!(answer(&before, &session, &token).await.contains("30 days"));
+    let chat = Conversation::begin(&before, &client).await;
+    assert!(answer(&chat).await.contains("30 days"));
     let environment = environment_of(&platform, &client.slug);
     drop(serving);
 
@@ -130,15 +126,10 @@ async fn a_generated_configuration_is_a_whole_deployment_in_the_clients_own_data
     assert_eq!(schemas.0, "stoa stoa_platform");
 
     // What was there is there: a visitor comes back with the token of before, and goes on.
-    let path = format!("/sessions/{session}/messages");
-    let history = after
-        .visitor(&token, Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
-    let history: Value = history.json().await.unwrap();
-    assert_eq!(history["data"].as_array().unwrap().len(), 2, "{history}");
-    assert!(answer(&after, &session, &token).await.contains("30 days"));
+    let chat = chat.on(&after);
+    let history = chat.history().await;
+    assert_eq!(history.len(), 2, "{history:?}");
+    assert!(answer(&chat).await.contains("30 days"));
 
     // The consoles let people in.
     let mut browser = Browser::default();

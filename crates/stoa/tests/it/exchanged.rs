@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Caller, Server, TestInstance, ToolServer, model_at, problem, read_stream};
+use crate::support::{
+    Conversation, Server, TestInstance, ToolServer, model_at, problem, read_stream,
+};
 
 const KEY: &str = "sk-test-0123456789abcdef";
 
@@ -61,7 +63,8 @@ impl World {
     }
 
     async fn asked(&self, instance: &TestInstance) -> Response {
-        ask(&self.server, instance).await
+        let chat = Conversation::begin(&self.server, instance).await;
+        chat.send("Hello?").await
     }
 
     /// It answers as it did.
@@ -94,20 +97,6 @@ impl World {
             "the registry can still be read"
         );
     }
-}
-
-async fn ask(server: &Caller, instance: &TestInstance) -> Response {
-    let (session, token) = instance.session(server).await;
-    server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": "Hello?" }))
-        .send()
-        .await
-        .unwrap()
 }
 
 fn database_of(instance: &TestInstance) -> String {

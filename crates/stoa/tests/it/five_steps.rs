@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 use stoa_platform_db::testing::create_empty;
 
-use crate::support::{Server, TestInstance, model_at, read_stream};
+use crate::support::{Conversation, Server, TestInstance, model_at};
 use secrecy::ExposeSecret as _;
 
 async fn instance_status(server: &Server, key: &str) -> Value {
@@ -87,18 +87,8 @@ async fn the_five_steps_lead_to_an_active_chat_on_the_clients_own_database() {
             "We are open from 9 to 17 on weekdays.",
         )
         .await;
-    let (session, token) = instance.session(&server).await;
-    let response = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": "When are you open on weekdays?" }))
-        .send()
-        .await
-        .unwrap();
-    let events = read_stream(response, |_| false).await;
+    let chat = Conversation::begin(&server, &instance).await;
+    let events = chat.events("When are you open on weekdays?").await;
     assert_eq!(events.last().unwrap().kind(), "[DONE]");
     assert_eq!(events[1].kind(), "source-document");
     let env = server

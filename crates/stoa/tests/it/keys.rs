@@ -14,7 +14,7 @@ use stoa_platform_db::testing::{cluster_url, create_empty};
 
 use crate::program::{Program, Run};
 use crate::serving::{MASTER_KEY, Serving};
-use crate::support::{Caller, TestInstance, eventually, model_at, read_stream};
+use crate::support::{Caller, Conversation, TestInstance, eventually, model_at, said};
 
 const NEW_KEY: &str = "k2:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -79,15 +79,10 @@ async fn once(caller: &Caller) -> Value {
 }
 
 /// Asks and reads the answer to its end.
-async fn answer(caller: &Caller, (session, token): &(String, String)) -> String {
-    let path = format!("/sessions/{session}/messages");
-    let asked = caller
-        .visitor(token, Method::POST, &path)
-        .json(&json!({ "content": "Are you still there?" }));
-    let events = read_stream(asked.send().await.unwrap(), |_| false).await;
+async fn answer(chat: &Conversation) -> String {
+    let events = chat.events("Are you still there?").await;
     assert_eq!(events.last().unwrap().kind(), "[DONE]", "{events:?}");
-    let deltas = events.iter().filter_map(|it| it.data["delta"].as_str());
-    deltas.collect()
+    said(&events)
 }
 
 #[tokio::test]
@@ -116,12 +111,12 @@ async fn the_newest_key_takes_over_while_the_server_serves_and_the_old_one_can_g
     assert!(doctor.contains(told), "{doctor}");
 
     // An answer is being written meanwhile.
-    let session = instance.session(&owner).await;
+    let chat = Conversation::begin(&owner, &instance).await;
     let rotation = tokio::task::spawn_blocking(move || {
         std::thread::sleep(Duration::from_millis(300));
         (program.run(&["keys", "rotate", "--json"]), program)
     });
-    let (answered, rotation) = tokio::join!(answer(&owner, &session), rotation);
+    let (answered, rotation) = tokio::join!(answer(&chat), rotation);
     let (rotation, program) = rotation.unwrap();
     assert!(answered.split_whitespace().count() >= 40, "{answered}");
     let rotation = rotated(&rotation);
@@ -133,7 +128,7 @@ async fn the_newest_key_takes_over_while_the_server_serves_and_the_old_one_can_g
     );
     assert_eq!(rotation["keys"][1]["id"], "k1");
     assert_eq!(rotation["keys"][1]["removable"], true, "{rotation}");
-    answer(&owner, &session).await;
+    answer(&chat).await;
 
     // The second time there is nothing to do, and it says what can go.
     let again = program.run(&["keys", "rotate"]);
@@ -157,7 +152,7 @@ async fn the_newest_key_takes_over_while_the_server_serves_and_the_old_one_can_g
 
     let (serving, _) = Serving::start(platform.program(NEW_KEY), &["serve"]);
     let owner = Caller::new(format!("http://{}", serving.address), token);
-    answer(&owner, &session).await;
+    answer(&chat.on(&owner)).await;
     assert_eq!(once(&owner).await, made, "the kept answer still opens");
     let noted = sqlx::query(
         "SELECT action, target_id, actor_kind FROM stoa_platform.audit_log

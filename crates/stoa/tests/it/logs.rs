@@ -6,7 +6,7 @@ use stoa_fake_ai::FakeAi;
 use stoa_platform_db::testing::cluster_url;
 
 use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, TestInstance, model_at, read_stream};
+use crate::support::{Caller, Conversation, TestInstance, model_at};
 
 #[tokio::test]
 async fn secrets_and_conversations_are_not_logged() {
@@ -28,31 +28,13 @@ async fn secrets_and_conversations_are_not_logged() {
     instance
         .add_text(&server, "Pangolins", "The quokka sleeps at noon.")
         .await;
-    let (session, visitor) = instance.session(&server).await;
-    let ask = || {
-        server
-            .visitor(
-                &visitor,
-                Method::POST,
-                &format!("/sessions/{session}/messages"),
-            )
-            .json(&json!({ "content": "Where is the narwhal?" }))
-            .send()
-    };
-    read_stream(ask().await.unwrap(), |_| false).await;
+    let chat = Conversation::begin(&server, &instance).await;
+    chat.events("Where is the narwhal?").await;
     // A failure is logged in more words than a success.
-    let broken = server
-        .client(
-            &instance.key,
-            Method::PATCH,
-            &format!("/api-configurations/{model}"),
-        )
-        .json(&json!({ "model": "fake:error=401" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(broken.status(), StatusCode::OK);
-    assert_eq!(ask().await.unwrap().status(), StatusCode::BAD_GATEWAY);
+    let broken = json!({ "model": "fake:error=401" });
+    instance.change_model(&server, &model, broken).await;
+    let refused = chat.send("Where is the narwhal?").await;
+    assert_eq!(refused.status(), StatusCode::BAD_GATEWAY);
     // A tool, with a secret that its server knows and an argument that a visitor may have given.
     let tool = json!({
         "name": "find_order", "description": "Finds an order.", "method": "GET",
@@ -108,7 +90,7 @@ async fn secrets_and_conversations_are_not_logged() {
         link.as_str(),
         token.as_str(),
         instance.key.as_str(),
-        visitor.as_str(),
+        chat.token.as_str(),
     ];
     for secret in secrets {
         let line = log.lines().find(|line| line.contains(secret));

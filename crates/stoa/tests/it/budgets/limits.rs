@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 use stoa_platform_db::budgets as ledger;
 
-use super::{Chat, SENTENCE, asked, is_stopped, priced, set, shown, spent};
-use crate::support::{Server, TestInstance, eventually, model_at};
+use super::{SENTENCE, asked, is_stopped, leave_behind, priced, set, set_day, shown, spent};
+use crate::support::{
+    Conversation, Server, TestInstance, eventually, expect, model_at, said, whole,
+};
 
 #[tokio::test]
 async fn an_exhausted_budget_of_tokens_stops_before_the_call_with_the_configured_sentence() {
@@ -14,13 +16,8 @@ async fn an_exhausted_budget_of_tokens_stops_before_the_call_with_the_configured
     let instance = priced(&server, &fake, "tokens=10").await;
     let tested = spent(&server, &instance).await;
     assert!(tested > 0, "the test of a configuration counts");
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": tested + 20 } } }),
-    )
-    .await;
-    let chat = Chat::begin(&server, &instance).await;
+    set_day(&server, &instance, tested + 20).await;
+    let chat = Conversation::begin(&server, &instance).await;
     let answer = chat.answer("hello").await;
     assert!(!is_stopped(&answer), "{answer}");
     let took = answer["usage"]["input_tokens"].as_i64().unwrap() + 10;
@@ -36,11 +33,7 @@ async fn an_exhausted_budget_of_tokens_stops_before_the_call_with_the_configured
     );
     let end = ["text-end", "data-usage", "finish", "[DONE]"];
     assert_eq!(kinds[kinds.len() - 4..], end);
-    let said: String = events
-        .iter()
-        .filter_map(|it| it.data["delta"].as_str())
-        .collect();
-    assert_eq!(said, SENTENCE);
+    assert_eq!(said(&events), SENTENCE);
     let notice = &events[1].data["data"];
     assert_eq!(notice["code"], "budget_exhausted");
     let resets_at = notice["resetsAt"].as_str().unwrap();
@@ -57,16 +50,7 @@ async fn an_exhausted_budget_of_tokens_stops_before_the_call_with_the_configured
     server.sweep_now(&instance.id).await;
     assert_eq!(events_of(&server, &instance, "answer").await, 1);
     let message = events[0].data["messageId"].as_str().unwrap();
-    let again = server
-        .visitor(
-            &chat.token,
-            Method::GET,
-            &format!("/messages/{message}/stream"),
-        )
-        .send()
-        .await
-        .unwrap();
-    let replayed = crate::support::read_stream(again, |_| false).await;
+    let replayed = chat.replay(message).await;
     assert_eq!(replayed[1], events[1], "a replay has the same notice");
 }
 
@@ -79,10 +63,8 @@ async fn a_budget_of_money_counts_what_a_configuration_says_that_its_model_costs
     model["output_price"] = json!(0);
     let id = instance.add_model(&server, model).await;
     // Dear only after its test.
-    let path = format!("/api-configurations/{id}");
-    let request = server.client(&instance.key, Method::PATCH, &path);
-    let dear = request.json(&json!({ "output_price": 1_000.0 })).send();
-    assert_eq!(dear.await.unwrap().status(), StatusCode::OK);
+    let dear = json!({ "output_price": 1_000.0 });
+    instance.change_model(&server, &id, dear).await;
     // 10 tokens cost one cent, and an answer may take a thousand: the first and the second fit only alone.
     let set = set(
         &server,
@@ -91,7 +73,7 @@ async fn a_budget_of_money_counts_what_a_configuration_says_that_its_model_costs
     )
     .await;
     assert_eq!(set["warnings"], json!([]), "{set}");
-    let chat = Chat::begin(&server, &instance).await;
+    let chat = Conversation::begin(&server, &instance).await;
     for stopped in [false, false, true] {
         let answer = chat.answer("hello").await;
         assert_eq!(is_stopped(&answer), stopped, "{answer}");
@@ -103,37 +85,18 @@ async fn a_budget_of_money_counts_what_a_configuration_says_that_its_model_costs
     assert_eq!(money["percent"], 100);
 
     // Each answer says what it cost, to the client's people and not to the visitor.
-    let path = format!("/sessions/{}/messages", chat.session);
-    let theirs: Value = server
-        .client(&instance.key, Method::GET, &path)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    let costs: Vec<_> = theirs["data"]
-        .as_array()
-        .unwrap()
+    let theirs = chat.history_of(&instance).await;
+    let costs: Vec<_> = theirs
         .iter()
         .filter(|it| it["role"] == "assistant")
         .map(|it| (it["cost_micros"].clone(), it["currency"].clone()))
         .collect();
     let cent = (json!(10_000), json!("USD"));
     assert_eq!(costs, [cent.clone(), cent, (json!(0), json!("USD"))]);
-    let visitors = server.visitor(&chat.token, Method::GET, &path);
-    let visitors = visitors.send().await.unwrap().text().await.unwrap();
+    let visitors = json!(chat.history().await).to_string();
     assert!(!visitors.contains("cost"), "{visitors}");
 
-    let path = format!("/instances/{}/usage", instance.id);
-    let usage: Value = server
-        .platform(Method::GET, &path)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let usage = instance.usage(&server).await;
     let total = &usage["total"];
     assert_eq!(usage["currency"], "USD");
     assert_eq!(
@@ -154,8 +117,8 @@ async fn each_end_user_has_a_budget_of_their_own() {
     )
     .await;
     let (one, other) = (
-        Chat::begin(&server, &instance).await,
-        Chat::begin(&server, &instance).await,
+        Conversation::begin(&server, &instance).await,
+        Conversation::begin(&server, &instance).await,
     );
     assert!(!is_stopped(&one.answer("hello").await));
     assert!(is_stopped(&one.answer("hello").await));
@@ -169,8 +132,8 @@ async fn each_end_user_has_a_budget_of_their_own() {
 async fn an_address_counts_only_as_a_trusted_proxy_names_it() {
     let fake = FakeAi::start().await.unwrap();
     let limit = json!({ "address": { "month": { "tokens": 20 } } });
-    let from = |chat: &Chat<'_>, address: &str| {
-        chat.request("hello")
+    let from = |chat: &Conversation, address: &str| {
+        chat.message("hello")
             .header("x-forwarded-for", address.to_owned())
     };
 
@@ -189,8 +152,8 @@ async fn an_address_counts_only_as_a_trusted_proxy_names_it() {
         ("2001:db8:1:3::a", false),
     ] {
         // A conversation for each, so that only the address is the same.
-        let chat = Chat::begin(&behind, &instance).await;
-        let answer = chat.answered(from(&chat, address)).await;
+        let chat = Conversation::begin(&behind, &instance).await;
+        let answer = whole(from(&chat, address)).await;
         assert_eq!(is_stopped(&answer), stopped, "{address}: {answer}");
     }
 
@@ -198,8 +161,8 @@ async fn an_address_counts_only_as_a_trusted_proxy_names_it() {
     let instance = priced(&open, &fake, "tokens=30").await;
     set(&open, &instance, limit).await;
     for (address, stopped) in [("203.0.113.1", false), ("203.0.113.2", true)] {
-        let chat = Chat::begin(&open, &instance).await;
-        let answer = chat.answered(from(&chat, address)).await;
+        let chat = Conversation::begin(&open, &instance).await;
+        let answer = whole(from(&chat, address)).await;
         assert_eq!(
             is_stopped(&answer),
             stopped,
@@ -214,17 +177,12 @@ async fn two_replicas_at_once_do_not_spend_one_budget_twice() {
     let server = Server::start().await;
     let replica = server.replica().await;
     let instance = priced(&server, &fake, "tokens=10,delay=3000").await;
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": 100 } } }),
-    )
-    .await;
+    set_day(&server, &instance, 100).await;
     let (before, tested) = (asked(&fake), spent(&server, &instance).await);
     // An answer may take a thousand tokens, so only one is let through while others wait for theirs.
     let mut chats = Vec::new();
     for _ in 0..4 {
-        chats.push(Chat::begin(&server, &instance).await);
+        chats.push(Conversation::begin(&server, &instance).await);
     }
     let asking = chats
         .iter()
@@ -261,13 +219,8 @@ async fn what_an_answer_does_not_take_is_free_for_the_next_one() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=10").await;
     // More than one answer may take at most, less than two: that they all fit is by what they took.
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": 2_000 } } }),
-    )
-    .await;
-    let chat = Chat::begin(&server, &instance).await;
+    set_day(&server, &instance, 2_000).await;
+    let chat = Conversation::begin(&server, &instance).await;
     for n in 0..5 {
         assert!(!is_stopped(&chat.answer("hello").await), "answer {n}");
     }
@@ -280,7 +233,7 @@ async fn what_an_answer_does_not_take_is_free_for_the_next_one() {
 async fn an_answer_whose_provider_counts_nothing_is_estimated_and_its_cost_unknown() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=40,no_usage").await;
-    let chat = Chat::begin(&server, &instance).await;
+    let chat = Conversation::begin(&server, &instance).await;
     // Without a budget it is added up all the same.
     let answer = chat.answer("hello").await;
     assert_eq!(answer["usage"]["output_tokens"], Value::Null, "{answer}");
@@ -291,20 +244,13 @@ async fn an_answer_whose_provider_counts_nothing_is_estimated_and_its_cost_unkno
         day["money"]["spent_micros"].as_i64().unwrap() >= 40,
         "{day}"
     );
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": spent } } }),
-    )
-    .await;
+    set_day(&server, &instance, spent).await;
     assert!(
         is_stopped(&chat.answer("hello").await),
         "what was spent before counts"
     );
-    let path = format!("/sessions/{}/messages", chat.session);
-    let theirs = server.client(&instance.key, Method::GET, &path);
-    let theirs: Value = theirs.send().await.unwrap().json().await.unwrap();
-    assert_eq!(theirs["data"][1]["cost_micros"], Value::Null, "{theirs}");
+    let theirs = chat.history_of(&instance).await;
+    assert_eq!(theirs[1]["cost_micros"], Value::Null, "{theirs:?}");
 }
 
 #[tokio::test]
@@ -320,8 +266,8 @@ async fn what_a_dead_process_reserved_is_spent_when_the_sweep_closes_its_answer(
     )
     .await;
     // A turn as a process leaves it that dies between reserving and settling.
-    let chat = Chat::begin(&server, &instance).await;
-    let message = chat.leave_behind(&instance, "what had come of it").await;
+    let chat = Conversation::begin(&server, &instance).await;
+    let message = leave_behind(&server, &chat, &instance, "what had come of it").await;
     let mut connection = server.app.platform().acquire().await.unwrap();
     let at = server.app.clock().now();
     let reservation = ledger::Reservation {
@@ -369,12 +315,7 @@ async fn a_program_gets_429_of_no_quota_and_when_to_come_back() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=30").await;
     let limit = spent(&server, &instance).await + 20;
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": limit } } }),
-    )
-    .await;
+    set_day(&server, &instance, limit).await;
     let call = |model: &str| {
         let request = server.anonymous(Method::POST, "/v1/chat/completions");
         request
@@ -397,13 +338,8 @@ async fn a_program_gets_429_of_no_quota_and_when_to_come_back() {
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_any_more_gives_back_what_it_had_reserved() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
-    let instance = hanging(&server, &fake).await;
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": 5_000 } } }),
-    )
-    .await;
+    let instance = TestInstance::misbehaving(&server, "Acme", &fake.base_url(), "hang").await;
+    set_day(&server, &instance, 5_000).await;
     let reserved = || async {
         let shown = shown(&server, &instance).await;
         let tokens = &shown["standing"]["day"]["tokens"];
@@ -449,26 +385,17 @@ async fn embedding_counts_and_is_left_out_where_there_is_no_budget_for_it() {
             .json(&json!({ "model": "stoa", "input": "a text of a few words" }))
     };
     assert_eq!(call().send().await.unwrap().status(), StatusCode::OK);
-    let spent = shown(&server, &instance).await["standing"]["day"]["tokens"]["spent"].clone();
-    assert!(spent.as_i64().unwrap() >= 5, "{spent}");
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": spent } } }),
-    )
-    .await;
+    let day = shown(&server, &instance).await["standing"]["day"].clone();
+    let spent = day["tokens"]["spent"].as_i64().unwrap();
+    assert!(spent >= 5, "{spent}");
+    set_day(&server, &instance, spent).await;
     let refused = call().send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
 
-    let added: Value = server
+    let request = server
         .client(&instance.key, Method::POST, "/documents")
-        .json(&json!({ "title": "Returns", "text": "Shoes may be returned within thirty days." }))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+        .json(&json!({ "title": "Returns", "text": "Shoes may be returned within thirty days." }));
+    let added = expect(request, StatusCode::ACCEPTED).await;
     let document = instance
         .finished_document(&server, added["id"].as_str().unwrap())
         .await;
@@ -478,26 +405,6 @@ async fn embedding_counts_and_is_left_out_where_there_is_no_budget_for_it() {
         error.contains("budget for AI is exhausted until"),
         "{error}"
     );
-}
-
-/// An instance whose model never says a word.
-async fn hanging(server: &Server, fake: &FakeAi) -> TestInstance {
-    let instance = TestInstance::create(server, "Acme").await;
-    let id = instance
-        .add_model(server, model_at(&fake.base_url(), "fake"))
-        .await;
-    let changed = server
-        .client(
-            &instance.key,
-            Method::PATCH,
-            &format!("/api-configurations/{id}"),
-        )
-        .json(&json!({ "model": "fake:hang" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(changed.status(), StatusCode::OK);
-    instance
 }
 
 async fn events_of(server: &Server, instance: &TestInstance, kind: &str) -> i64 {

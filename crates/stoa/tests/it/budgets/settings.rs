@@ -1,11 +1,11 @@
 //! Setting budgets, and what is shown of them.
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 
-use super::{Chat, asked, is_stopped, priced, set, shown};
-use crate::support::{Server, TestInstance, model_at, problem};
+use super::{asked, is_stopped, priced, set, set_day, shown};
+use crate::support::{Conversation, Server, TestInstance, model_at, problem};
 
 #[tokio::test]
 async fn budgets_are_replaced_whole_and_wrong_ones_are_refused_by_field() {
@@ -92,18 +92,13 @@ async fn a_model_of_unknown_price_is_not_asked_while_money_is_limited() {
     );
 
     let before = asked(&fake);
-    let chat = Chat::begin(&server, &instance).await;
+    let chat = Conversation::begin(&server, &instance).await;
     let answer = chat.answer("hello").await;
     assert!(is_stopped(&answer), "{answer}");
     assert_eq!(answer["notice"]["resets_at"], Value::Null);
     assert_eq!(asked(&fake), before);
-    let path = format!("/sessions/{}/messages", chat.session);
-    let theirs = server.client(&instance.key, Method::GET, &path);
-    let theirs: Value = theirs.send().await.unwrap().json().await.unwrap();
-    assert_eq!(
-        theirs["data"][1]["error_code"], "ai_price_unknown",
-        "{theirs}"
-    );
+    let theirs = chat.history_of(&instance).await;
+    assert_eq!(theirs[1]["error_code"], "ai_price_unknown", "{theirs:?}");
 
     // The next configuration is, whose price is known.
     let mut second = model_at(&fake.base_url(), "known");
@@ -115,14 +110,8 @@ async fn a_model_of_unknown_price_is_not_asked_while_money_is_limited() {
     assert_eq!(answer["usage"]["model"], "known", "{answer}");
 
     // With a price of its own the first one is asked again.
-    let path = format!("/api-configurations/{unpriced}");
-    let changed = server
-        .client(&instance.key, Method::PATCH, &path)
-        .json(&json!({ "input_price": 2.0, "output_price": 4.0 }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(changed.status(), StatusCode::OK);
+    let price = json!({ "input_price": 2.0, "output_price": 4.0 });
+    instance.change_model(&server, &unpriced, price).await;
     let stored = shown(&server, &instance).await;
     assert_eq!(stored["warnings"], json!([]));
     let priced = &stored["prices"]["configurations"][0];
@@ -138,7 +127,7 @@ async fn a_model_of_unknown_price_is_not_asked_while_money_is_limited() {
 async fn from_four_fifths_on_whoever_looks_is_warned() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = priced(&server, &fake, "tokens=10").await;
-    let chat = Chat::begin(&server, &instance).await;
+    let chat = Conversation::begin(&server, &instance).await;
     chat.answer("hello").await;
     let spent = shown(&server, &instance).await["standing"]["day"]["tokens"]["spent"]
         .as_i64()
@@ -149,8 +138,7 @@ async fn from_four_fifths_on_whoever_looks_is_warned() {
         (spent + 1, "warning"),
         (spent, "exhausted"),
     ] {
-        let budgets = json!({ "instance": { "day": { "tokens": limit } } });
-        let day = set(&server, &instance, budgets).await["standing"]["day"].clone();
+        let day = set_day(&server, &instance, limit).await["standing"]["day"].clone();
         assert_eq!(day["state"], state, "{spent} of {limit}: {day}");
         assert_eq!(day["tokens"]["percent"], spent * 100 / limit);
     }
@@ -172,7 +160,7 @@ async fn no_person_is_in_the_ledger_by_name_id_or_address() {
     let limits = json!({ "day": { "tokens": 100_000 } });
     let all = json!({ "instance": limits, "end_user": limits, "address": limits });
     set(&server, &instance, all).await;
-    let chat = Chat::begin(&server, &instance).await;
+    let chat = Conversation::begin(&server, &instance).await;
     assert!(!is_stopped(&chat.answer("hello").await));
     let mut connection = server.app.platform().acquire().await.unwrap();
     let rows: Vec<(String, String)> =

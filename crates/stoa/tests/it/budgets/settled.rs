@@ -2,13 +2,13 @@
 
 use axum::response::IntoResponse as _;
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use stoa_fake_ai::FakeAi;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::{Chat, is_stopped, priced, set, spent};
-use crate::support::{Server, TestInstance};
+use super::{is_stopped, priced, set_day, spent};
+use crate::support::{Conversation, Server, TestInstance, expect};
 
 #[tokio::test]
 async fn who_comes_at_once_waits_for_what_others_only_have_reserved() {
@@ -16,15 +16,10 @@ async fn who_comes_at_once_waits_for_what_others_only_have_reserved() {
     let replica = server.replica().await;
     let instance = priced(&server, &fake, "tokens=10,delay=100").await;
     // Room for one or two answers of the greatest length, and for all of them as they are.
-    set(
-        &server,
-        &instance,
-        json!({ "instance": { "day": { "tokens": 3_000 } } }),
-    )
-    .await;
+    set_day(&server, &instance, 3_000).await;
     let mut chats = Vec::new();
     for number in 0..12 {
-        let chat = Chat::begin(&server, &instance).await;
+        let chat = Conversation::begin(&server, &instance).await;
         chats.push(match number % 2 {
             0 => chat,
             _ => chat.on(&replica),
@@ -47,20 +42,10 @@ async fn what_a_provider_counted_of_a_call_that_failed_is_spent() {
         "base_url": provider, "enabled": true, "priority": 1,
     });
     let request = server.client(&instance.key, Method::POST, "/api-configurations");
-    let added: Value = request
-        .json(&add)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let added = expect(request.json(&add), StatusCode::CREATED).await;
     let path = format!("/api-configurations/{}/test", added["id"].as_str().unwrap());
-    let tested = server
-        .client(&instance.key, Method::POST, &path)
-        .send()
-        .await;
-    let tested: Value = tested.unwrap().json().await.unwrap();
+    let request = server.client(&instance.key, Method::POST, &path);
+    let tested = expect(request, StatusCode::OK).await;
     assert_eq!(tested["ok"], false, "{tested}");
     assert_eq!(spent(&server, &instance).await, 7, "by its test");
 }

@@ -4,33 +4,24 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::{Behaviour, FakeAi};
 
-use crate::support::{Server, StreamEvent, TestInstance, model_at, read_stream};
+use crate::support::{
+    Conversation, Server, StreamEvent, TestInstance, expect, read_stream, said, whole,
+};
 
 const RETURNS: &str =
     "# Returns\n\nUnworn items can be returned within 60 days of delivery for a full refund.";
 const SHIPPING: &str =
     "# Shipping\n\nParcels to Norway take five to seven working days and cost 12 euros.";
 
-fn text_of(events: &[StreamEvent]) -> String {
-    events
-        .iter()
-        .filter_map(|event| event.data["delta"].as_str())
-        .collect()
-}
-
 #[tokio::test]
 async fn the_stream_has_its_events_in_order_each_with_an_id() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
     instance.add_text(&server, "Returns", RETURNS).await;
-    let (session, token) = instance.session(&server).await;
-    let path = format!("/sessions/{session}/messages");
-    let response = server
-        .visitor(&token, Method::POST, &path)
-        .json(&json!({ "content": "How many days do I have to return unworn items?" }))
-        .send()
-        .await
-        .unwrap();
+    let chat = Conversation::begin(&server, &instance).await;
+    let response = chat
+        .send("How many days do I have to return unworn items?")
+        .await;
     assert_eq!(response.status(), StatusCode::OK);
     let headers = response.headers().clone();
     assert_eq!(headers["x-vercel-ai-ui-message-stream"], "v1");
@@ -52,7 +43,7 @@ async fn the_stream_has_its_events_in_order_each_with_an_id() {
     ];
     assert_eq!(kinds, expected);
     assert!(events.iter().all(|event| event.id.is_some()));
-    assert_eq!(events[0].data["messageMetadata"]["sessionId"], session);
+    assert_eq!(events[0].data["messageMetadata"]["sessionId"], chat.session);
     let source = &events[1].data;
     assert_eq!(source["sourceId"], "1");
     assert_eq!(source["providerMetadata"]["stoa"]["url"], Value::Null);
@@ -61,7 +52,7 @@ async fn the_stream_has_its_events_in_order_each_with_an_id() {
     let usage = &events[events.len() - 3].data["data"];
     assert_eq!(usage["finishReason"], "stop");
     assert!(usage["outputTokens"].as_i64().unwrap() > 0, "{usage}");
-    assert!(!text_of(&events).is_empty());
+    assert!(!said(&events).is_empty());
 }
 
 #[tokio::test]
@@ -70,20 +61,8 @@ async fn without_a_model_the_best_passages_are_quoted_with_their_sources() {
     let instance = TestInstance::active(&server, "Acme").await;
     instance.add_text(&server, "Returns", RETURNS).await;
     instance.add_text(&server, "Shipping", SHIPPING).await;
-    let (session, token) = instance.session(&server).await;
-    let response = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .header("accept", "application/json")
-        .json(&json!({ "content": "How long does a parcel to Norway take?" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let answer: Value = response.json().await.unwrap();
+    let chat = Conversation::begin(&server, &instance).await;
+    let answer = chat.answer("How long does a parcel to Norway take?").await;
     let text = answer["message"]["content"].as_str().unwrap();
     assert!(text.contains("five to seven working days"), "{text}");
     assert!(text.contains("[1]"), "{text}");
@@ -150,21 +129,15 @@ async fn quotes_say_why_no_model_answered_in_the_visitors_language() {
 async fn sending_a_message_again_gives_the_same_answer_and_never_a_second_one() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
-    let (session, token) = instance.session(&server).await;
+    let chat = Conversation::begin(&server, &instance).await;
     let asked_before = fake.count();
-    let path = format!("/sessions/{session}/messages");
     let send = || {
         let body = json!({ "content": "Hello there", "client_message_id": "m-1" });
-        server
-            .visitor(&token, Method::POST, &path)
-            .header("accept", "application/json")
-            .json(&body)
-            .send()
+        let request = chat.request(Method::POST, &chat.messages_path());
+        whole(request.json(&body))
     };
     let (first, second) = tokio::join!(send(), send());
-    let third = send().await.unwrap().json::<Value>().await.unwrap();
-    let first = first.unwrap().json::<Value>().await.unwrap();
-    let second = second.unwrap().json::<Value>().await.unwrap();
+    let third = send().await;
     assert_eq!(
         first["message"]["id"], second["message"]["id"],
         "{first} {second}"
@@ -173,18 +146,8 @@ async fn sending_a_message_again_gives_the_same_answer_and_never_a_second_one() 
     assert_eq!(first["message"]["id"], third["message"]["id"]);
     assert_eq!(fake.count() - asked_before, 1, "the model was asked once");
 
-    let history = server
-        .visitor(&token, Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
-    let history: Value = history.json().await.unwrap();
-    let roles: Vec<_> = history["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m["role"].clone())
-        .collect();
+    let history = chat.history().await;
+    let roles: Vec<_> = history.iter().map(|m| m["role"].clone()).collect();
     assert_eq!(roles, ["user", "assistant"]);
 }
 
@@ -224,20 +187,9 @@ async fn a_message_that_nobody_could_answer_is_answered_when_it_is_sent_again() 
 async fn the_conversation_so_far_is_given_to_the_model_and_the_key_is_the_clients() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
-    let (session, token) = instance.session(&server).await;
+    let chat = Conversation::begin(&server, &instance).await;
     for question in ["My name is Ada.", "What is my name?"] {
-        let response = server
-            .visitor(
-                &token,
-                Method::POST,
-                &format!("/sessions/{session}/messages"),
-            )
-            .header("accept", "application/json")
-            .json(&json!({ "content": question }))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
+        chat.answer(question).await;
     }
     let last = fake.requests().pop().unwrap();
     assert_eq!(
@@ -259,27 +211,11 @@ async fn documents_only_says_the_configured_sentence_when_nothing_is_found() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
     let sentence = "Please write to help@acme.example.";
-    let put = server
-        .client(&instance.key, Method::PUT, "/rag-instructions")
-        .json(&json!({ "answer_policy": "documents_only", "no_answer_message": sentence }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(put.status(), StatusCode::OK);
+    let only = json!({ "answer_policy": "documents_only", "no_answer_message": sentence });
+    instance.instruct(&server, only).await;
     let asked_before = fake.count();
-    let (session, token) = instance.session(&server).await;
-    let response = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .header("accept", "application/json")
-        .json(&json!({ "content": "What is the capital of Peru?" }))
-        .send()
-        .await
-        .unwrap();
-    let answer: Value = response.json().await.unwrap();
+    let chat = Conversation::begin(&server, &instance).await;
+    let answer = chat.answer("What is the capital of Peru?").await;
     assert_eq!(answer["message"]["content"], sentence);
     assert_eq!(answer["sources"], json!([]));
     assert_eq!(fake.count(), asked_before, "no model was asked");
@@ -289,25 +225,10 @@ async fn documents_only_says_the_configured_sentence_when_nothing_is_found() {
 async fn an_answer_is_metered_once_on_the_platforms_side_without_content() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
-    let (session, token) = instance.session(&server).await;
-    let response = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": "a-very-secret-question" }))
-        .send()
-        .await
-        .unwrap();
-    read_stream(response, |_| false).await;
+    let chat = Conversation::begin(&server, &instance).await;
+    chat.events("a-very-secret-question").await;
     // Written before `finish` was said, so it is there without waiting.
-    let usage = server
-        .platform(Method::GET, &format!("/instances/{}/usage", instance.id))
-        .send()
-        .await
-        .unwrap();
-    let usage: Value = usage.json().await.unwrap();
+    let usage = instance.usage(&server).await;
     let total: i64 = usage["data"]
         .as_array()
         .unwrap()
@@ -324,28 +245,14 @@ async fn hidden_sources_are_hidden_in_the_stream_in_its_replay_and_in_the_histor
     instance.add_text(&server, "Returns", RETURNS).await;
     let hide = server
         .client(&instance.key, Method::PUT, "/live-configuration")
-        .json(&json!({ "display": { "show_sources": false } }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(hide.status(), StatusCode::OK);
-    let (session, token) = instance.session(&server).await;
-    let path = format!("/sessions/{session}/messages");
-    let response = server
-        .visitor(&token, Method::POST, &path)
-        .json(&json!({ "content": "How many days do I have to return items?" }))
-        .send()
-        .await
-        .unwrap();
-    let live = read_stream(response, |_| false).await;
+        .json(&json!({ "display": { "show_sources": false } }));
+    expect(hide, StatusCode::OK).await;
+    let chat = Conversation::begin(&server, &instance).await;
+    let live = chat
+        .events("How many days do I have to return items?")
+        .await;
     let message = live[0].data["messageId"].as_str().unwrap();
-    let stream = format!("/messages/{message}/stream");
-    let replay = server
-        .visitor(&token, Method::GET, &stream)
-        .send()
-        .await
-        .unwrap();
-    let replay = read_stream(replay, |_| false).await;
+    let replay = chat.replay(message).await;
     let ids = |events: &[StreamEvent]| -> Vec<_> {
         let heads = events.iter().filter(|event| event.kind() != "text-delta");
         heads.map(|event| event.id.clone()).collect()
@@ -358,62 +265,27 @@ async fn hidden_sources_are_hidden_in_the_stream_in_its_replay_and_in_the_histor
     for events in [&live, &replay] {
         assert!(events.iter().all(|event| event.kind() != "source-document"));
     }
-    let history = server
-        .visitor(&token, Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
-    let history: Value = history.json().await.unwrap();
-    assert_eq!(history["data"][1]["sources"], json!([]));
-    let own = format!("/sessions/{session}/messages");
-    let own = server
-        .client(&instance.key, Method::GET, &own)
-        .send()
-        .await
-        .unwrap();
-    let own: Value = own.json().await.unwrap();
-    assert_eq!(own["data"][1]["sources"][0]["title"], "Returns", "{own}");
+    assert_eq!(chat.history().await[1]["sources"], json!([]));
+    let own = chat.history_of(&instance).await;
+    assert_eq!(own[1]["sources"][0]["title"], "Returns", "{own:?}");
 }
 
 #[tokio::test]
 async fn a_model_that_is_slow_to_its_first_word_is_not_taken_for_dead() {
     let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
-    let instance = TestInstance::create(&server, "Acme").await;
-    let id = instance
-        .add_model(&server, model_at(&fake.base_url(), "fake"))
-        .await;
     // Longer than an answer without a sign of life is left alone, so a sweep comes by meanwhile.
-    let slow = server
-        .client(
-            &instance.key,
-            Method::PATCH,
-            &format!("/api-configurations/{id}"),
-        )
-        .json(&json!({ "model": "fake:delay=26000" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(slow.status(), StatusCode::OK);
-    let (session, token) = instance.session(&server).await;
-    let response = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .header("accept", "application/json")
-        .json(&json!({ "content": "hello" }))
-        .send();
-    let mut asked = std::pin::pin!(response);
+    let slow = "delay=26000";
+    let instance = TestInstance::misbehaving(&server, "Acme", &fake.base_url(), slow).await;
+    let chat = Conversation::begin(&server, &instance).await;
+    let mut asked = std::pin::pin!(chat.answer("hello"));
     let answer = loop {
         tokio::select! {
-            answer = &mut asked => break answer.unwrap(),
+            answer = &mut asked => break answer,
             () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {
                 server.sweep_now(&instance.id).await;
             }
         }
     };
-    let answer: Value = answer.json().await.unwrap();
     assert_eq!(answer["message"]["finish_reason"], "stop", "{answer}");
     assert!(
         !answer["message"]["content"].as_str().unwrap().is_empty(),

@@ -1,34 +1,14 @@
 //! When a model does not answer: the next one, or an honest failure; when it breaks off: what
 //! arrived is kept.
 
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Server, TestInstance, model_at, problem, read_stream};
+use crate::support::{Conversation, Server, TestInstance, model_at, problem, said};
 
 /// An active instance whose configuration is then changed to a model that misbehaves.
 async fn misbehaving(server: &Server, fake: &FakeAi, behaviour: &str) -> TestInstance {
-    let instance = TestInstance::create(server, "Acme").await;
-    let configuration = model_at(&fake.base_url(), "fake");
-    let id = instance.add_model(server, configuration).await;
-    let response = server
-        .client(
-            &instance.key,
-            Method::PATCH,
-            &format!("/api-configurations/{id}"),
-        )
-        .json(&json!({ "model": format!("fake:{behaviour}") }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        response.status(),
-        StatusCode::OK,
-        "{}",
-        response.text().await.unwrap()
-    );
-    instance
+    TestInstance::misbehaving(server, "Acme", &fake.base_url(), behaviour).await
 }
 
 #[tokio::test]
@@ -44,19 +24,8 @@ async fn the_next_configuration_answers_when_one_fails_before_its_first_word() {
         let mut second = model_at(&fake.base_url(), "good");
         second["priority"] = json!(10);
         instance.add_model(&server, second).await;
-        let (session, token) = instance.session(&server).await;
-        let response = server
-            .visitor(
-                &token,
-                Method::POST,
-                &format!("/sessions/{session}/messages"),
-            )
-            .header("accept", "application/json")
-            .json(&json!({ "content": "hello" }))
-            .send()
-            .await
-            .unwrap();
-        let answer: Value = response.json().await.unwrap();
+        let chat = Conversation::begin(&server, &instance).await;
+        let answer = chat.answer("hello").await;
         assert_eq!(answer["usage"]["model"], "good", "{behaviour}: {answer}");
     }
 }
@@ -69,28 +38,17 @@ async fn when_nobody_answers_the_status_says_so_and_the_question_is_kept() {
         ("error=401", 502, "ai_unavailable"),
     ] {
         let instance = misbehaving(&server, &fake, behaviour).await;
-        let (session, token) = instance.session(&server).await;
-        let path = format!("/sessions/{session}/messages");
-        let response = server
-            .visitor(&token, Method::POST, &path)
-            .json(&json!({ "content": "hello" }))
-            .send()
-            .await
-            .unwrap();
+        let chat = Conversation::begin(&server, &instance).await;
+        let response = chat.send("hello").await;
         let wait = response.headers().get("retry-after").cloned();
         let says = behaviour.contains("retry_after").then_some("7");
         assert_eq!(wait.as_ref().map(|it| it.to_str().unwrap()), says);
         let document = problem(response, status, code).await;
         assert!(!document.to_string().contains("sk-test"), "{document}");
-        let history = server
-            .visitor(&token, Method::GET, &path)
-            .send()
-            .await
-            .unwrap();
-        let history: Value = history.json().await.unwrap();
-        assert_eq!(history["data"][0]["content"], "hello");
-        assert_eq!(history["data"][1]["finish_reason"], "error");
-        assert_eq!(history["data"][1]["state"], "complete");
+        let history = chat.history().await;
+        assert_eq!(history[0]["content"], "hello");
+        assert_eq!(history[1]["finish_reason"], "error");
+        assert_eq!(history[1]["state"], "complete");
     }
 }
 
@@ -102,19 +60,9 @@ async fn an_answer_that_breaks_off_is_kept_as_far_as_it_came() {
         "tokens=50,rate=50,drop_after=5,cut_utf8",
     ] {
         let instance = misbehaving(&server, &fake, behaviour).await;
-        let (session, token) = instance.session(&server).await;
-        let path = format!("/sessions/{session}/messages");
-        let response = server
-            .visitor(&token, Method::POST, &path)
-            .json(&json!({ "content": "hello" }))
-            .send()
-            .await
-            .unwrap();
-        let events = read_stream(response, |_| false).await;
-        let delivered: String = events
-            .iter()
-            .filter_map(|event| event.data["delta"].as_str())
-            .collect();
+        let chat = Conversation::begin(&server, &instance).await;
+        let events = chat.events("hello").await;
+        let delivered = said(&events);
         let kinds: Vec<_> = events
             .iter()
             .rev()
@@ -122,17 +70,9 @@ async fn an_answer_that_breaks_off_is_kept_as_far_as_it_came() {
             .map(|event| event.kind().to_owned())
             .collect();
         assert_eq!(kinds, ["[DONE]", "error"], "{behaviour}");
-        let history = server
-            .visitor(&token, Method::GET, &path)
-            .send()
-            .await
-            .unwrap();
-        let history: Value = history.json().await.unwrap();
+        let history = chat.history().await;
         assert!(!delivered.is_empty(), "{behaviour}");
-        assert_eq!(history["data"][1]["content"], delivered, "{behaviour}");
-        assert_eq!(
-            history["data"][1]["finish_reason"], "interrupted",
-            "{behaviour}"
-        );
+        assert_eq!(history[1]["content"], delivered, "{behaviour}");
+        assert_eq!(history[1]["finish_reason"], "interrupted", "{behaviour}");
     }
 }

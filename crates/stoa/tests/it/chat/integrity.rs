@@ -1,12 +1,11 @@
 //! Whatever a provider does to its stream: everybody who listens hears the same to a proper end,
 //! what is stored is what was heard, and the provider's connection is closed.
 
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use reqwest::StatusCode;
 use stoa_fake_ai::{Behaviour, FakeAi};
 
 use crate::support::{
-    Caller, Events, Server, StreamEvent, TestInstance, eventually, model_at, read_stream,
+    Conversation, Events, Server, StreamEvent, TestInstance, eventually, model_at, said,
 };
 
 /// What the fake puts before its answer where characters are to be cut, and what it answers.
@@ -93,18 +92,11 @@ fn faults() -> Vec<Fault> {
     faults
 }
 
-/// One conversation with a provider that misbehaves, heard here and there.
+/// One conversation with a provider that misbehaves, heard here and at another replica.
 struct Chat<'a> {
-    server: &'a Server,
-    replica: &'a Caller,
     fake: &'a FakeAi,
-    session: String,
-    token: String,
-}
-
-fn text_of(events: &[StreamEvent]) -> String {
-    let deltas = events.iter().filter_map(|it| it.data["delta"].as_str());
-    deltas.collect()
+    here: Conversation,
+    there: Conversation,
 }
 
 async fn to_the_end(mut stream: Events) -> Vec<StreamEvent> {
@@ -116,32 +108,19 @@ async fn to_the_end(mut stream: Events) -> Vec<StreamEvent> {
 }
 
 impl Chat<'_> {
-    async fn listen(&self, to: &Caller, message: &str) -> Vec<StreamEvent> {
-        let path = format!("/messages/{message}/stream");
-        let sent = to.visitor(&self.token, Method::GET, &path).send();
-        read_stream(sent.await.unwrap(), |_| false).await
-    }
-
     async fn endures(&self, fault: &Fault) {
         let what: String = fault.behaviour.chars().take(60).collect();
-        let path = format!("/sessions/{}/messages", self.session);
-        let asked = self
-            .server
-            .visitor(&self.token, Method::POST, &path)
-            .json(&json!({ "content": "How long?" }))
-            .send()
-            .await
-            .unwrap();
+        let asked = self.here.send("How long?").await;
         assert_eq!(asked.status(), StatusCode::OK, "{what}");
         let mut asked = Events::of(asked);
         let start = asked.next().await.unwrap().unwrap();
         let message = start.data["messageId"].as_str().unwrap().to_owned();
         let (asker, here, there) = tokio::join!(
             to_the_end(asked),
-            self.listen(self.server, &message),
-            self.listen(self.replica, &message),
+            self.here.replay(&message),
+            self.there.replay(&message),
         );
-        let replayed = self.listen(self.replica, &message).await;
+        let replayed = self.there.replay(&message).await;
         for (who, events) in [
             ("who asked", &asker),
             ("who listens besides", &here),
@@ -149,7 +128,7 @@ impl Chat<'_> {
             ("who comes later", &replayed),
         ] {
             let what = format!("{what}: {who}");
-            assert!(text_of(events) == fault.text, "{what}: {events:.400?}");
+            assert!(said(events) == fault.text, "{what}: {events:.400?}");
             let kinds: Vec<_> = events.iter().map(StreamEvent::kind).collect();
             let end = match fault.error {
                 None => &["text-end", "data-usage", "finish", "[DONE]"][..],
@@ -160,9 +139,8 @@ impl Chat<'_> {
             let code = error.map(|event| event.data["code"].as_str().unwrap());
             assert_eq!(code, fault.error, "{what}");
         }
-        let list = self.server.visitor(&self.token, Method::GET, &path).send();
-        let list: Value = list.await.unwrap().json().await.unwrap();
-        let stored = list["data"].as_array().unwrap().last().unwrap();
+        let history = self.here.history().await;
+        let stored = history.last().unwrap();
         assert!(stored["content"] == *fault.text, "{what}");
         assert_eq!(stored["finish_reason"], fault.reason, "{what}");
         assert_eq!(stored["state"], "complete", "{what}");
@@ -185,13 +163,11 @@ async fn every_listener_hears_what_is_stored_to_a_proper_end_whatever_the_provid
     let instance = TestInstance::answering_from(&server, "Acme", &fake.base_url()).await;
     for fault in faults() {
         fake.set_behaviour(Behaviour::parse(&fault.behaviour).unwrap());
-        let (session, token) = instance.session(&server).await;
+        let here = Conversation::begin(&server, &instance).await;
         let chat = Chat {
-            server: &server,
-            replica: &replica,
             fake: &fake,
-            session,
-            token,
+            there: here.on(&replica),
+            here,
         };
         chat.endures(&fault).await;
     }
@@ -207,13 +183,11 @@ async fn a_provider_that_falls_silent_is_hung_up_and_everybody_is_told() {
         let model = model_at(&fake.base_url(), "fake");
         instance.add_model(&server, model).await;
         fake.set_behaviour(Behaviour::parse(behaviour).unwrap());
-        let (session, token) = instance.session(&server).await;
+        let here = Conversation::begin(&server, &instance).await;
         let chat = Chat {
-            server: &server,
-            replica: &replica,
             fake: &fake,
-            session,
-            token,
+            there: here.on(&replica),
+            here,
         };
         chat.endures(&broken(behaviour, "You asked: ", "ai_timeout"))
             .await;

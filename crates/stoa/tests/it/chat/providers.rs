@@ -1,10 +1,9 @@
 //! A chat through each wire format, from the visitor to the provider's own kind of request.
 
-use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 
-use crate::support::{Server, TestInstance, eventually, read_stream};
+use crate::support::{Conversation, Server, StreamEvent, TestInstance, eventually, said};
 
 const KEY: &str = "sk-test-0123456789abcdef";
 
@@ -26,28 +25,14 @@ fn configuration(provider: &str, base_url: &str, model: &str) -> Value {
     })
 }
 
-async fn ask(server: &Server, instance: &TestInstance) -> Vec<Value> {
-    let (session, token) = instance.session(server).await;
-    let path = format!("/sessions/{session}/messages");
-    let response = server
-        .visitor(&token, Method::POST, &path)
-        .json(&json!({ "content": "How long?" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let events = read_stream(response, |_| false).await;
-    events.into_iter().map(|event| event.data).collect()
+async fn ask(server: &Server, instance: &TestInstance) -> Vec<StreamEvent> {
+    let chat = Conversation::begin(server, instance).await;
+    chat.events("How long?").await
 }
 
-fn text(events: &[Value]) -> String {
-    let deltas = events.iter().filter_map(|event| event["delta"].as_str());
-    deltas.collect()
-}
-
-fn usage(events: &[Value]) -> &Value {
-    let usage = events.iter().find(|event| event["type"] == "data-usage");
-    &usage.expect("an event of usage")["data"]
+fn usage(events: &[StreamEvent]) -> &Value {
+    let usage = events.iter().find(|event| event.kind() == "data-usage");
+    &usage.expect("an event of usage").data["data"]
 }
 
 #[tokio::test]
@@ -59,8 +44,8 @@ async fn every_wire_format_answers_a_visitor_and_is_counted() {
         instance.add_model(&server, body).await;
         fake.clear_requests();
         let events = ask(&server, &instance).await;
-        assert_eq!(text(&events), "You asked: How long?", "{provider}");
-        let deltas = events.iter().filter(|it| it["type"] == "text-delta");
+        assert_eq!(said(&events), "You asked: How long?", "{provider}");
+        let deltas = events.iter().filter(|it| it.kind() == "text-delta");
         assert!(deltas.count() >= 1, "{provider}");
         let used = usage(&events);
         assert_eq!(used["outputTokens"], 4, "{provider}");
@@ -76,10 +61,8 @@ async fn every_wire_format_answers_a_visitor_and_is_counted() {
         let bearer = provider == "openai_compatible";
         assert_eq!(sent.authorization.is_some(), bearer, "{provider}");
         // What was counted is what was told.
-        let path = format!("/instances/{}/usage", instance.id);
         let counted = eventually("usage that is counted", || async {
-            let response = server.platform(Method::GET, &path).send().await.unwrap();
-            let counted: Value = response.json().await.unwrap();
+            let counted = instance.usage(&server).await;
             (counted["total"]["messages"] == 1).then_some(counted)
         })
         .await;
@@ -107,13 +90,10 @@ async fn one_format_answers_when_another_fails_and_the_answer_says_which() {
             "error=401",
         ] {
             let change = json!({ "model": format!("fake:{behaviour}") });
-            let path = format!("/api-configurations/{id}");
-            let changed = server.client(&instance.key, Method::PATCH, &path);
-            let changed = changed.json(&change).send().await.unwrap();
-            assert_eq!(changed.status(), StatusCode::OK);
+            instance.change_model(&server, &id, change).await;
             let events = ask(&server, &instance).await;
             let what = format!("{} to {}: {behaviour}", first.0, second.0);
-            assert_eq!(text(&events), "You asked: How long?", "{what}");
+            assert_eq!(said(&events), "You asked: How long?", "{what}");
             assert_eq!(usage(&events)["model"], "second", "{what}");
         }
     }
@@ -126,14 +106,8 @@ async fn a_provider_that_asked_for_peace_is_left_in_peace() {
     let model = "fake:error=429,retry_after=60";
     let body = configuration("anthropic", &fake.base_url(), "good");
     let id = instance.add_model(&server, body).await;
-    let path = format!("/api-configurations/{id}");
-    let changed = server.client(&instance.key, Method::PATCH, &path);
-    let changed = changed
-        .json(&json!({ "model": model }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(changed.status(), StatusCode::OK);
+    let change = json!({ "model": model });
+    instance.change_model(&server, &id, change).await;
     let mut body = configuration("gemini", &fake.gemini_url(), "second");
     body["priority"] = json!(5);
     instance.add_model(&server, body).await;

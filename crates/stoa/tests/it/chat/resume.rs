@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use stoa_fake_ai::FakeAi;
 
 use crate::support::{
-    Events, Server, StreamEvent, TestInstance, eventually, model_at, read_stream,
+    Caller, Conversation, Events, Server, StreamEvent, TestInstance, eventually, model_at,
+    read_stream, said,
 };
 
+/// A conversation with a model that can be hung up on.
 struct Chat {
     server: Server,
     fake: FakeAi,
-    session: String,
-    token: String,
+    talk: Conversation,
 }
 
-/// A conversation with a model that writes 60 tokens, 40 a second.
+/// One with a model that writes 60 tokens, 40 a second.
 async fn slow_chat() -> Chat {
     chat_with("fake:tokens=60,rate=40").await
 }
@@ -28,36 +28,20 @@ async fn chat_with(model: &str) -> Chat {
     instance
         .add_model(&server, model_at(&fake.base_url(), model))
         .await;
-    let (session, token) = instance.session(&server).await;
+    let talk = Conversation::begin(&server, &instance).await;
     fake.clear_requests();
-    Chat {
-        server,
-        fake,
-        session,
-        token,
-    }
+    Chat { server, fake, talk }
 }
 
 impl Chat {
-    async fn ask(&self) -> Response {
-        let path = format!("/sessions/{}/messages", self.session);
-        let body = json!({ "content": "hello" });
-        self.server
-            .visitor(&self.token, Method::POST, &path)
-            .json(&body)
-            .send()
-            .await
-            .unwrap()
+    /// Asks, and listens until so many events have come.
+    async fn ask_until(&self, events: usize) -> Vec<StreamEvent> {
+        let asked = self.talk.send("hello").await;
+        read_stream(asked, |seen| seen.len() >= events).await
     }
 
-    async fn resume(&self, message: &str, last: &str) -> Response {
-        let path = format!("/messages/{message}/stream");
-        self.server
-            .visitor(&self.token, Method::GET, &path)
-            .header("last-event-id", last)
-            .send()
-            .await
-            .unwrap()
+    async fn resume(&self, message: &str, last: &str) -> Vec<StreamEvent> {
+        read_stream(self.talk.resume(message, last).await, |_| false).await
     }
 
     fn is_hung_up_on(&self) -> bool {
@@ -79,42 +63,45 @@ impl Chat {
         tokio::time::timeout(most, hung_up).await.unwrap();
     }
 
-    async fn answer(&self) -> Value {
-        let path = format!("/sessions/{}/messages", self.session);
-        let list = self
-            .server
-            .visitor(&self.token, Method::GET, &path)
-            .send()
-            .await
-            .unwrap();
-        list.json::<Value>().await.unwrap()["data"][1].clone()
+    /// Stops the answer by this server; the model is hung up on at once.
+    async fn stopped_by(&self, server: &Caller) {
+        let asked = Instant::now();
+        self.talk.on(server).stop().await;
+        self.hung_up_on().await;
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(1), "{took:?}");
     }
-}
 
-fn deltas(events: &[StreamEvent]) -> String {
-    events
-        .iter()
-        .filter_map(|event| event.data["delta"].as_str())
-        .collect()
+    async fn answer(&self) -> Value {
+        self.talk.history().await[1].clone()
+    }
+
+    async fn final_answer(&self) -> Value {
+        eventually("a final answer", || async {
+            let answer = self.answer().await;
+            (answer["state"] == "complete").then_some(answer)
+        })
+        .await
+    }
 }
 
 #[tokio::test]
 async fn a_broken_stream_goes_on_where_it_ended() {
     let chat = slow_chat().await;
-    let seen = read_stream(chat.ask().await, |events| events.len() >= 8).await;
+    let seen = chat.ask_until(8).await;
     let message = seen[0].data["messageId"].as_str().unwrap();
     let last = seen.last().unwrap().id.clone().unwrap();
-    let rest = read_stream(chat.resume(message, &last).await, |_| false).await;
+    let rest = chat.resume(message, &last).await;
     assert_eq!(rest.last().unwrap().kind(), "[DONE]");
     let answer = chat.answer().await;
     assert_eq!(
-        format!("{}{}", deltas(&seen), deltas(&rest)),
+        format!("{}{}", said(&seen), said(&rest)),
         answer["content"].as_str().unwrap()
     );
     assert_eq!(answer["finish_reason"], "stop");
 
-    let replayed = read_stream(chat.resume(message, "").await, |_| false).await;
-    assert_eq!(deltas(&replayed), answer["content"].as_str().unwrap());
+    let replayed = chat.talk.replay(message).await;
+    assert_eq!(said(&replayed), answer["content"].as_str().unwrap());
     assert_eq!(replayed[0].kind(), "start");
     assert_eq!(chat.fake.requests().len(), 1);
 }
@@ -122,21 +109,15 @@ async fn a_broken_stream_goes_on_where_it_ended() {
 #[tokio::test]
 async fn another_replica_goes_on_with_a_stream() {
     let chat = slow_chat().await;
-    let seen = read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let seen = chat.ask_until(6).await;
     let message = seen[0].data["messageId"].as_str().unwrap();
     let last = seen.last().unwrap().id.clone().unwrap();
     let second = chat.server.replica().await;
-    let path = format!("/messages/{message}/stream");
-    let response = second
-        .visitor(&chat.token, Method::GET, &path)
-        .header("last-event-id", &last)
-        .send()
-        .await
-        .unwrap();
-    let rest = read_stream(response, |_| false).await;
+    let rest = chat.talk.on(&second).resume(message, &last).await;
+    let rest = read_stream(rest, |_| false).await;
     let answer = chat.answer().await;
     assert_eq!(
-        format!("{}{}", deltas(&seen), deltas(&rest)),
+        format!("{}{}", said(&seen), said(&rest)),
         answer["content"].as_str().unwrap()
     );
     assert_eq!(rest.last().unwrap().kind(), "[DONE]");
@@ -145,29 +126,14 @@ async fn another_replica_goes_on_with_a_stream() {
 #[tokio::test]
 async fn stop_ends_the_answer_and_hangs_up_on_the_model_within_a_second() {
     let chat = slow_chat().await;
-    let seen = read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let seen = chat.ask_until(6).await;
     let message = seen[0].data["messageId"].as_str().unwrap().to_owned();
-    let asked = Instant::now();
-    let path = format!("/sessions/{}/stop", chat.session);
-    let stopped = chat
-        .server
-        .visitor(&chat.token, Method::POST, &path)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(stopped.status(), StatusCode::NO_CONTENT);
-    chat.hung_up_on().await;
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    let answer = eventually("a final answer", || async {
-        let answer = chat.answer().await;
-        (answer["state"] == "complete").then_some(answer)
-    })
-    .await;
+    chat.stopped_by(&chat.server).await;
+    let answer = chat.final_answer().await;
     assert_eq!(answer["finish_reason"], "cancelled");
-    let replayed = read_stream(chat.resume(&message, "").await, |_| false).await;
-    assert_eq!(deltas(&replayed), answer["content"].as_str().unwrap());
-    assert!(!deltas(&replayed).is_empty());
+    let replayed = chat.talk.replay(&message).await;
+    assert_eq!(said(&replayed), answer["content"].as_str().unwrap());
+    assert!(!said(&replayed).is_empty());
 }
 
 #[tokio::test]
@@ -175,35 +141,17 @@ async fn stop_reaches_the_replica_that_writes() {
     let chat = slow_chat().await;
     // Before the question: a replica that is long in starting would find the answer finished.
     let second = chat.server.replica().await;
-    read_stream(chat.ask().await, |events| events.len() >= 6).await;
-    let asked = Instant::now();
-    let path = format!("/sessions/{}/stop", chat.session);
-    let stopped = second
-        .visitor(&chat.token, Method::POST, &path)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(stopped.status(), StatusCode::NO_CONTENT);
-    chat.hung_up_on().await;
-    let took = asked.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    let answer = eventually("a final answer", || async {
-        let answer = chat.answer().await;
-        (answer["state"] == "complete").then_some(answer)
-    })
-    .await;
+    chat.ask_until(6).await;
+    chat.stopped_by(&second).await;
+    let answer = chat.final_answer().await;
     assert_eq!(answer["finish_reason"], "cancelled");
 }
 
 #[tokio::test]
 async fn leaving_is_not_stopping() {
     let chat = slow_chat().await;
-    drop(read_stream(chat.ask().await, |events| events.len() >= 6).await);
-    let answer = eventually("a final answer", || async {
-        let answer = chat.answer().await;
-        (answer["state"] == "complete").then_some(answer)
-    })
-    .await;
+    drop(chat.ask_until(6).await);
+    let answer = chat.final_answer().await;
     assert_eq!(
         answer["finish_reason"], "stop",
         "the model was not hung up on"
@@ -213,12 +161,12 @@ async fn leaving_is_not_stopping() {
 #[tokio::test]
 async fn whoever_stays_away_is_waited_for_fifteen_seconds_and_whoever_comes_back_anew() {
     let chat = chat_with("fake:tokens=6000,rate=20").await;
-    let seen = read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let seen = chat.ask_until(6).await;
     let message = seen[0].data["messageId"].as_str().unwrap();
     // Away twice, together for longer than the grace, and once less than it.
     tokio::time::sleep(Duration::from_secs(9)).await;
     let last = seen.last().unwrap().id.clone().unwrap();
-    let back = read_stream(chat.resume(message, &last).await, |events| {
+    let back = read_stream(chat.talk.resume(message, &last).await, |events| {
         events.len() >= 30
     });
     assert_eq!(back.await.len(), 30);
@@ -230,27 +178,22 @@ async fn whoever_stays_away_is_waited_for_fifteen_seconds_and_whoever_comes_back
     let away = left.elapsed();
     assert!(away >= Duration::from_secs(15), "{away:?}");
     assert!(away < Duration::from_secs(20), "{away:?}");
-    let answer = eventually("a final answer", || async {
-        let answer = chat.answer().await;
-        (answer["state"] == "complete").then_some(answer)
-    })
-    .await;
+    let answer = chat.final_answer().await;
     assert_eq!(answer["finish_reason"], "cancelled");
-    let replayed = read_stream(chat.resume(message, "").await, |_| false).await;
-    assert_eq!(deltas(&replayed), answer["content"].as_str().unwrap());
+    let replayed = chat.talk.replay(message).await;
+    assert_eq!(said(&replayed), answer["content"].as_str().unwrap());
 }
 
 #[tokio::test]
 async fn whoever_comes_back_to_another_replica_is_not_taken_for_gone() {
     let chat = chat_with("fake:tokens=6000,rate=20").await;
     let second = chat.server.replica().await;
-    let seen = read_stream(chat.ask().await, |events| events.len() >= 6).await;
+    let seen = chat.ask_until(6).await;
     let message = seen[0].data["messageId"].as_str().unwrap();
-    let path = format!("/messages/{message}/stream");
-    let there = second.visitor(&chat.token, Method::GET, &path).send().await;
+    let there = chat.talk.on(&second).resume(message, "").await;
     // For longer than whoever stays away is waited for.
     let left = Instant::now();
-    let back = read_stream(there.unwrap(), |_| left.elapsed() > Duration::from_secs(19));
+    let back = read_stream(there, |_| left.elapsed() > Duration::from_secs(19));
     assert_eq!(back.await.last().unwrap().kind(), "text-delta");
     assert!(!chat.is_hung_up_on());
     // Nobody listens at either now.
@@ -261,14 +204,13 @@ async fn whoever_comes_back_to_another_replica_is_not_taken_for_gone() {
 async fn several_listen_here_and_there_and_one_who_leaves_takes_nothing_from_the_others() {
     let chat = chat_with("fake:tokens=80,rate=40").await;
     let second = chat.server.replica().await;
-    let mut asked = Events::of(chat.ask().await);
+    let mut asked = Events::of(chat.talk.send("hello").await);
     let start = asked.next().await.unwrap().unwrap();
     let message = start.data["messageId"].as_str().unwrap();
-    let path = format!("/messages/{message}/stream");
-    let there = second.visitor(&chat.token, Method::GET, &path).send();
+    let there = chat.talk.on(&second);
     let late = async {
         tokio::time::sleep(Duration::from_millis(900)).await;
-        read_stream(chat.resume(message, "").await, |_| false).await
+        chat.talk.replay(message).await
     };
     let (left, here, there, late) = tokio::join!(
         async {
@@ -280,8 +222,8 @@ async fn several_listen_here_and_there_and_one_who_leaves_takes_nothing_from_the
             drop(asked);
             seen
         },
-        async { read_stream(chat.resume(message, "").await, |_| false).await },
-        async { read_stream(there.await.unwrap(), |_| false).await },
+        chat.talk.replay(message),
+        there.replay(message),
         late,
     );
     let answer = chat.answer().await;
@@ -289,7 +231,7 @@ async fn several_listen_here_and_there_and_one_who_leaves_takes_nothing_from_the
     assert_eq!(answer["finish_reason"], "stop");
     assert!(!left.is_empty() && text.starts_with(&left));
     for events in [&here, &there, &late] {
-        assert_eq!(deltas(events), text);
+        assert_eq!(said(events), text);
         assert_eq!(events[0].data["messageId"], message);
         assert_eq!(events[events.len() - 2].kind(), "finish");
     }
@@ -300,24 +242,17 @@ async fn several_listen_here_and_there_and_one_who_leaves_takes_nothing_from_the
 #[tokio::test]
 async fn shutting_down_saves_what_arrived() {
     let chat = slow_chat().await;
-    let seen = read_stream(chat.ask().await, |events| events.len() >= 10).await;
-    let (session, token) = (chat.session.clone(), chat.token.clone());
+    let seen = chat.ask_until(10).await;
     let database = chat.server.stop().await;
     let restarted = Server::on(database, |_| {}).await;
-    let path = format!("/sessions/{session}/messages");
-    let list = restarted
-        .visitor(&token, Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
-    let answer = list.json::<Value>().await.unwrap()["data"][1].clone();
+    let answer = chat.talk.on(&restarted).history().await[1].clone();
     assert_eq!(answer["state"], "complete");
     assert_eq!(answer["finish_reason"], "interrupted");
     assert!(
         answer["content"]
             .as_str()
             .unwrap()
-            .starts_with(&deltas(&seen)),
+            .starts_with(&said(&seen)),
         "{answer}"
     );
 }

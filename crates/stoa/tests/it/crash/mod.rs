@@ -15,7 +15,7 @@ use stoa_platform_db::testing::cluster_url;
 
 use crate::program::Program;
 use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, StreamEvent, TestInstance, model_at, read_stream};
+use crate::support::{Caller, StreamEvent, TestInstance, model_at, read_stream, said};
 
 /// The sweep has closed what a crash left by then.
 const SWEPT: Duration = Duration::from_secs(60);
@@ -67,10 +67,7 @@ async fn an_answer_cut_by_a_crash_is_closed_as_interrupted_with_what_was_saved()
         .unwrap();
     // Long enough for what has arrived to have been saved at least once.
     let seen = read_stream(response, |events| events.len() > 120).await;
-    let delivered: String = seen
-        .iter()
-        .filter_map(|event| event.data["delta"].as_str())
-        .collect();
+    let delivered = said(&seen);
     serving.end_by(rustix::process::Signal::KILL);
 
     let (serving, program) = Serving::start(program, &["serve"]);

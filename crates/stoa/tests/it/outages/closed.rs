@@ -6,8 +6,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
 
-use super::{OwnDatabase, expect, instance_on, on_cluster};
-use crate::support::{Server, TestInstance, problem};
+use super::{OwnDatabase, instance_on, on_cluster};
+use crate::support::{Server, TestInstance, expect, problem};
 
 /// Calls until something is so, ten times a second.
 async fn within(limit: Duration, what: &str, mut check: impl AsyncFnMut() -> bool) -> Duration {

@@ -8,9 +8,9 @@ use stoa_fake_postgres::{Behaviour, Proxy};
 use stoa_platform_db::testing::cluster_url;
 use url::Url;
 
-use super::{OwnDatabase, expect};
+use super::OwnDatabase;
 use crate::serving::{self, Serving, free_address, get_at};
-use crate::support::{Caller, Server, TestInstance};
+use crate::support::{Caller, Server, TestInstance, expect};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_database_shows_in_the_metrics_and_on_no_public_port() {

@@ -4,15 +4,15 @@ mod closed;
 mod metrics;
 mod rotation;
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use stoa_domain::{Clock, InstanceId, Random};
 use stoa_fake_ai::FakeAi;
 use stoa_platform_db::testing::cluster_url;
 
-use crate::support::{Caller, Server, StreamEvent, TestInstance, model_at};
+use crate::support::{Caller, Server, TestInstance, expect, model_at};
 
 /// A client's own database, with what its owner may do there and the platform may not.
 struct OwnDatabase {
@@ -129,41 +129,10 @@ async fn instance_on(
     instance
 }
 
-/// Sends a request and expects this status; gives the body.
-async fn expect(request: RequestBuilder, status: StatusCode) -> Value {
-    let response = request.send().await.expect("an answer");
-    let seen = response.status();
-    let text = response.text().await.expect("a body");
-    assert_eq!(seen, status, "{text}");
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
 /// Connects the instance to a database.
 async fn put_database(server: &Caller, instance: &TestInstance, database: &OwnDatabase) {
     let request = server
         .client(&instance.key, Method::PUT, "/database")
         .json(&json!({ "url": database.url }));
     expect(request, StatusCode::OK).await;
-}
-
-/// Asks a question in a conversation.
-async fn ask(server: &Caller, session: &str, token: &str, question: &str) -> Response {
-    server
-        .visitor(
-            token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": question }))
-        .send()
-        .await
-        .expect("an answer")
-}
-
-/// The text of an answer's stream.
-fn text_of(events: &[StreamEvent]) -> String {
-    events
-        .iter()
-        .filter_map(|event| event.data["delta"].as_str())
-        .collect()
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use reqwest::Response;
 use stoa_fake_ai::FakeAi;
 
-use super::{OwnDatabase, ask, instance_on, on_cluster, put_database, text_of};
-use crate::support::{Caller, Server, StreamEvent, TestInstance, eventually, read_stream};
+use super::{OwnDatabase, instance_on, on_cluster, put_database};
+use crate::support::{
+    Caller, Conversation, Server, StreamEvent, TestInstance, eventually, read_stream, said,
+};
 
 /// Three seconds of an answer.
 const SLOW: &str = "fake:tokens=60,rate=20";
@@ -40,15 +42,15 @@ async fn an_answer_under_way_is_kept_after_the_password_has_changed() {
     let other = server.replica().await;
     let mut database = OwnDatabase::create(&server).await;
     let instance = instance_on(&server, &database, &fake, SLOW).await;
-    let (session, token) = instance.session(&server).await;
+    let conversation = Conversation::begin(&server, &instance).await;
 
-    let answer = ask(&server, &session, &token, "hello").await;
+    let answer = conversation.send("hello").await;
     let old = database.named(&database.name);
     database.change_password("another-password").await;
     let events = rotated(answer, &other, &instance, &old, &database).await;
     assert_ended_well(&events);
     let kept = database.messages().await;
-    assert_eq!(kept[1], format!("assistant complete: {}", text_of(&events)));
+    assert_eq!(kept[1], format!("assistant complete: {}", said(&events)));
 }
 
 #[tokio::test]
@@ -57,21 +59,20 @@ async fn an_answer_under_way_goes_to_the_new_database_and_never_to_the_old() {
     let other = server.replica().await;
     let old = OwnDatabase::create(&server).await;
     let instance = instance_on(&server, &old, &fake, SLOW).await;
-    let (session, token) = instance.session(&server).await;
+    let conversation = Conversation::begin(&server, &instance).await;
 
-    let answer = ask(&server, &session, &token, "hello").await;
+    let answer = conversation.send("hello").await;
     let new = copied(&old).await;
     let left = old.messages().await;
     assert!(left[1].starts_with("assistant streaming: "), "{left:?}");
     let events = rotated(answer, &other, &instance, &old, &new).await;
     assert_ended_well(&events);
     let kept = new.messages().await;
-    assert_eq!(kept[1], format!("assistant complete: {}", text_of(&events)));
+    assert_eq!(kept[1], format!("assistant complete: {}", said(&events)));
 
     // What comes later goes there too, from either replica.
     for replica in [&*server, &*other] {
-        let later = ask(replica, &session, &token, "and then?").await;
-        assert_ended_well(&read_stream(later, |_| false).await);
+        assert_ended_well(&conversation.on(replica).events("and then?").await);
     }
     assert_eq!(new.messages().await.len(), 6);
     assert_eq!(

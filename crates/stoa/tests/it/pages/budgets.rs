@@ -1,11 +1,10 @@
 //! The console's page of budgets.
 
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use stoa_fake_ai::FakeAi;
 
-use super::{demoted_to_agent, signed_in_client};
-use crate::support::{Browser, Page, Server, TestInstance, model_at};
+use super::Desk;
+use crate::support::{Conversation, Page, Server, TestInstance, model_at};
 
 const PATH: &str = "/console/acme/budgets";
 const LIMITS: [&str; 12] = [
@@ -23,41 +22,24 @@ const LIMITS: [&str; 12] = [
     "address.month.money",
 ];
 
-async fn send(
-    server: &Server,
-    browser: &mut Browser,
-    token: &str,
-    filled_in: &[(&str, &str)],
-) -> Page {
+/// Sends the form with these fields filled in.
+async fn send(desk: &mut Desk, filled_in: &[(&str, &str)]) -> Page {
     let is_empty = |name: &&str| !filled_in.iter().any(|(filled, _)| filled == name);
-    let mut fields: Vec<_> = LIMITS
-        .into_iter()
-        .filter(is_empty)
-        .map(|name| (name, ""))
-        .collect();
-    fields.extend_from_slice(filled_in);
-    fields.push(("form_token", token));
-    browser.submit(server, PATH, &fields).await
-}
-
-async fn stored(server: &Server, client: &TestInstance) -> Value {
-    let request = server.client(&client.key, Method::GET, "/budgets");
-    request.send().await.unwrap().json().await.unwrap()
+    let empty = LIMITS.into_iter().filter(is_empty).map(|name| (name, ""));
+    let fields: Vec<_> = empty.chain(filled_in.iter().copied()).collect();
+    desk.send(PATH, &fields).await
 }
 
 #[tokio::test]
 async fn budgets_are_typed_as_people_write_them_and_counted_in_minor_units() {
-    let server = Server::start().await;
-    let client = TestInstance::active(&server, "Acme").await;
-    let mut browser = signed_in_client(&server, &client).await;
-    let page = browser.open(&server, PATH).await;
+    let mut desk = Desk::new(PATH).await;
+    let page = desk.open(PATH).await;
     assert_eq!(page.status, 200, "{}", page.html);
     assert_eq!(page.html.matches("No limit").count(), 4, "{}", page.html);
     assert!(
         page.policy()
             .starts_with("default-src 'none'; script-src 'nonce-")
     );
-    let token = page.field("form_token");
 
     let message = ("exceeded_message", "Enough for <today>.");
     let filled_in = [
@@ -67,14 +49,14 @@ async fn budgets_are_typed_as_people_write_them_and_counted_in_minor_units() {
         ("address.month.tokens", "7"),
         message,
     ];
-    let saved = send(&server, &mut browser, &token, &filled_in).await;
+    let saved = send(&mut desk, &filled_in).await;
     assert_eq!(
         (saved.status, saved.location),
         (303, format!("{PATH}?done=saved")),
         "{}",
         saved.html
     );
-    let budgets = stored(&server, &client).await;
+    let budgets = desk.stored("/budgets").await;
     assert_eq!(
         budgets["instance"],
         json!({"day": {"tokens": 2_000_000}, "month": {"money": 1_250}})
@@ -89,7 +71,7 @@ async fn budgets_are_typed_as_people_write_them_and_counted_in_minor_units() {
     );
     assert_eq!(budgets["exceeded_message"], "Enough for <today>.");
 
-    let page = browser.open(&server, &format!("{PATH}?done=saved")).await;
+    let page = desk.open(&format!("{PATH}?done=saved")).await;
     for shown in [
         r#"name="instance.day.tokens" value="2000000""#,
         r#"name="instance.month.money" value="12.50""#,
@@ -105,11 +87,8 @@ async fn budgets_are_typed_as_people_write_them_and_counted_in_minor_units() {
 
 #[tokio::test]
 async fn a_wrong_budget_is_named_and_nothing_is_saved() {
-    let server = Server::start().await;
-    let client = TestInstance::active(&server, "Acme").await;
-    let mut browser = signed_in_client(&server, &client).await;
-    let token = browser.open(&server, PATH).await.field("form_token");
-    let before = stored(&server, &client).await;
+    let mut desk = Desk::new(PATH).await;
+    let before = desk.stored("/budgets").await;
     let message = ("exceeded_message", "Enough.");
     let wrong = [
         ("instance.day.tokens", "many"),
@@ -118,7 +97,7 @@ async fn a_wrong_budget_is_named_and_nothing_is_saved() {
         ("instance.month.tokens", "500"),
         message,
     ];
-    let refused = send(&server, &mut browser, &token, &wrong).await;
+    let refused = send(&mut desk, &wrong).await;
     assert_eq!(refused.status, 422);
     for (field, text) in &wrong[..3] {
         for part in [
@@ -137,14 +116,14 @@ async fn a_wrong_budget_is_named_and_nothing_is_saved() {
     );
 
     let far_too_many = [("instance.day.tokens", "99999999999999999"), message];
-    let refused = send(&server, &mut browser, &token, &far_too_many).await;
+    let refused = send(&mut desk, &far_too_many).await;
     assert_eq!(refused.status, 422);
     assert!(
         refused.html.contains(r#"id="instance.day.tokens-error""#),
         "{}",
         refused.html
     );
-    let speechless = send(&server, &mut browser, &token, &[("exceeded_message", " ")]).await;
+    let speechless = send(&mut desk, &[("exceeded_message", " ")]).await;
     assert_eq!(speechless.status, 422);
     assert!(
         speechless.html.contains(r#"id="exceeded_message-error""#),
@@ -152,12 +131,11 @@ async fn a_wrong_budget_is_named_and_nothing_is_saved() {
         speechless.html
     );
     let more = [("currency", "EUR"), message];
-    assert_eq!(send(&server, &mut browser, &token, &more).await.status, 422);
-    assert_eq!(
-        send(&server, &mut browser, "", &[message]).await.status,
-        403
-    );
-    assert_eq!(stored(&server, &client).await, before);
+    assert_eq!(send(&mut desk, &more).await.status, 422);
+    let foreign = [("form_token", ""), message];
+    let refused = desk.browser.submit(&desk.server, PATH, &foreign).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(desk.stored("/budgets").await, before);
 }
 
 #[tokio::test]
@@ -173,21 +151,10 @@ async fn what_was_spent_stands_beside_its_limit_and_an_unknown_price_is_unknown(
     priced["input_price"] = json!(2.5);
     priced["output_price"] = json!(10);
     client.add_model(&server, priced).await;
-    let (session, visitor) = client.session(&server).await;
-    let asked = server
-        .visitor(
-            &visitor,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .header("accept", "application/json")
-        .json(&json!({"content": "How many days?"}))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(asked.status(), 200);
-    let mut browser = signed_in_client(&server, &client).await;
-    let page = browser.open(&server, PATH).await;
+    let chat = Conversation::begin(&server, &client).await;
+    chat.answer("How many days?").await;
+    let mut desk = Desk::of(server, client, PATH).await;
+    let page = desk.open(PATH).await;
     assert!(
         page.html
             .contains(r#"<td class="figure">2.50</td><td class="figure">10.00</td>"#),
@@ -205,17 +172,13 @@ async fn what_was_spent_stands_beside_its_limit_and_an_unknown_price_is_unknown(
         "{}",
         page.html
     );
-    let token = page.field("form_token");
     let used_up = [
         ("instance.day.tokens", "1"),
         ("instance.day.money", "5"),
         ("exceeded_message", "Enough."),
     ];
-    assert_eq!(
-        send(&server, &mut browser, &token, &used_up).await.status,
-        303
-    );
-    let page = browser.open(&server, PATH).await;
+    assert_eq!(send(&mut desk, &used_up).await.status, 303);
+    let page = desk.open(PATH).await;
     assert!(
         page.html.contains("Used up") && page.html.contains("100 % spent"),
         "{}",
@@ -231,26 +194,17 @@ async fn what_was_spent_stands_beside_its_limit_and_an_unknown_price_is_unknown(
 
 #[tokio::test]
 async fn agents_look_at_budgets_and_change_none() {
-    let server = Server::start().await;
-    let client = TestInstance::active(&server, "Acme").await;
-    let mut browser = signed_in_client(&server, &client).await;
-    let token = browser.open(&server, PATH).await.field("form_token");
-    let before = stored(&server, &client).await;
-    demoted_to_agent(&server, &client).await;
-    let page = browser.open(&server, PATH).await;
+    let mut desk = Desk::new(PATH).await;
+    let before = desk.stored("/budgets").await;
+    desk.demote().await;
+    let page = desk.open(PATH).await;
     assert_eq!(page.status, 200);
     assert!(
         page.html.contains("you may look") && !page.html.contains(">Save<"),
         "{}",
         page.html
     );
-    let refused = send(
-        &server,
-        &mut browser,
-        &token,
-        &[("exceeded_message", "Mine.")],
-    )
-    .await;
+    let refused = send(&mut desk, &[("exceeded_message", "Mine.")]).await;
     assert_eq!(refused.status, 403);
-    assert_eq!(stored(&server, &client).await, before);
+    assert_eq!(desk.stored("/budgets").await, before);
 }

@@ -1,78 +1,37 @@
 //! The console's pages of MCP servers: what one offers is looked at before it is allowed.
 
-use reqwest::Method;
 use serde_json::Value;
 
-use super::{demoted_to_agent, signed_in_client};
-use crate::support::{Browser, McpServer, Page, Server, TestInstance, mcp_tool};
+use super::{Desk, signed_in_client};
+use crate::support::{McpServer, Page, TestInstance, mcp_tool};
 
 const SECRET: &str = "Bearer sk-mcp-0123456789abcdef";
 const NEW: &str = "/console/acme/mcp-servers/new";
 
-/// A console with somebody in it.
-struct Desk {
-    server: Server,
-    client: TestInstance,
-    browser: Browser,
-    form_token: String,
+/// The one server as the client API shows it.
+async fn stored(desk: &Desk) -> Value {
+    desk.stored("/mcp-servers").await["data"][0].clone()
 }
 
-impl Desk {
-    async fn set_up() -> Self {
-        let server = Server::start().await;
-        let client = TestInstance::create(&server, "Acme").await;
-        let mut browser = signed_in_client(&server, &client).await;
-        let page = browser.open(&server, NEW).await;
-        Self {
-            form_token: page.field("form_token"),
-            server,
-            client,
-            browser,
-        }
-    }
-
-    async fn open(&mut self, path: &str) -> Page {
-        self.browser.open(&self.server, path).await
-    }
-
-    async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let mut fields = fields.to_vec();
-        fields.push(("form_token", &self.form_token));
-        self.browser.submit(&self.server, path, &fields).await
-    }
-
-    /// The one server as the client API shows it.
-    async fn stored(&self) -> Value {
-        let listed = self
-            .server
-            .client(&self.client.key, Method::GET, "/mcp-servers");
-        let listed: Value = listed.send().await.unwrap().json().await.unwrap();
-        listed["data"][0].clone()
-    }
-
-    /// Adds the server by the form, and gives its page's path.
-    async fn add(&mut self, url: &str) -> String {
-        let fields = [
-            ("name", "shop"),
-            ("url", url),
-            ("header_name_0", "Authorization"),
-            ("header_value_0", SECRET),
-            ("enabled", "on"),
-        ];
-        let added = self.send(NEW, &fields).await;
-        assert_eq!(added.status, 303, "{}", added.html);
-        let path = added.location.strip_suffix("?done=added");
-        path.expect("a way to the server").to_owned()
-    }
+/// Adds a server by the form, and gives its page's path.
+async fn add(desk: &mut Desk, url: &str) -> String {
+    let fields = [
+        ("name", "shop"),
+        ("url", url),
+        ("header_name_0", "Authorization"),
+        ("header_value_0", SECRET),
+        ("enabled", "on"),
+    ];
+    desk.add(NEW, &fields).await
 }
 
 #[tokio::test]
 async fn a_server_is_added_looked_at_allowed_and_removed() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(NEW).await;
     let find = mcp_tool("find_order", "Finds <b>an order</b>.", true);
     let cancel = mcp_tool("cancel", "Cancels it.", true);
     let shop = McpServer::start(&[find.clone(), cancel.clone()]).await;
-    let path = desk.add(&shop.url).await;
+    let path = add(&mut desk, &shop.url).await;
     let page = desk.open(&path).await;
     assert_eq!(page.status, 200);
     for shown in [
@@ -103,7 +62,7 @@ async fn a_server_is_added_looked_at_allowed_and_removed() {
         "{}",
         saved.html
     );
-    let tools = desk.stored().await["tools"].clone();
+    let tools = stored(&desk).await["tools"].clone();
     let said = |tools: &Value, name: &str| {
         let tool = tools
             .as_array()
@@ -142,7 +101,7 @@ async fn a_server_is_added_looked_at_allowed_and_removed() {
         "{}",
         late.html
     );
-    assert!(!said(&desk.stored().await["tools"], "cancel").0);
+    assert!(!said(&stored(&desk).await["tools"], "cancel").0);
     let seen_now = fingerprint(&page, "cancel");
     let wanted = [
         ("tool:find_order", "no"),
@@ -154,7 +113,7 @@ async fn a_server_is_added_looked_at_allowed_and_removed() {
         desk.send(&format!("{path}/tools"), &wanted).await.status,
         303
     );
-    let tools = desk.stored().await["tools"].clone();
+    let tools = stored(&desk).await["tools"].clone();
     assert_eq!(
         (said(&tools, "find_order").0, said(&tools, "cancel").0),
         (false, true)
@@ -181,7 +140,7 @@ async fn a_server_is_added_looked_at_allowed_and_removed() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_server_is_said_at_its_field() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(NEW).await;
     for (name, url, at) in [
         ("Shop", "https://mcp.example.com/mcp", "name"),
         ("shop", "mcp.example.com", "url"),
@@ -202,10 +161,10 @@ async fn what_is_wrong_with_a_server_is_said_at_its_field() {
             "what was typed stays"
         );
     }
-    assert_eq!(desk.stored().await, Value::Null);
+    assert_eq!(stored(&desk).await, Value::Null);
     let shop = McpServer::start(&[mcp_tool("find", "Finds.", true)]).await;
     let thief = McpServer::start(&[mcp_tool("find", "Finds.", true)]).await;
-    let path = desk.add(&shop.url).await;
+    let path = add(&mut desk, &shop.url).await;
     let kept = [
         ("name", "shop"),
         ("url", thief.url.as_str()),
@@ -219,15 +178,15 @@ async fn what_is_wrong_with_a_server_is_said_at_its_field() {
         "{}",
         refused.html
     );
-    assert_eq!(desk.stored().await["url"], shop.url);
+    assert_eq!(stored(&desk).await["url"], shop.url);
 }
 
 #[tokio::test]
 async fn agents_and_others_change_no_server() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(NEW).await;
     let shop = McpServer::start(&[mcp_tool("find", "Finds.", true)]).await;
-    let path = desk.add(&shop.url).await;
-    let before = desk.stored().await;
+    let path = add(&mut desk, &shop.url).await;
+    let before = stored(&desk).await;
     let theirs = TestInstance::create(&desk.server, "Theirs").await;
     let mut browser = signed_in_client(&desk.server, &theirs).await;
     let token = browser
@@ -258,7 +217,7 @@ async fn agents_and_others_change_no_server() {
             "{own}"
         );
     }
-    demoted_to_agent(&desk.server, &desk.client).await;
+    desk.demote().await;
     let page = desk.open(&path).await;
     assert_eq!(page.status, 200);
     assert!(
@@ -278,5 +237,5 @@ async fn agents_and_others_change_no_server() {
             "{rest}"
         );
     }
-    assert_eq!(desk.stored().await, before);
+    assert_eq!(stored(&desk).await, before);
 }

@@ -7,14 +7,76 @@ mod models;
 mod sign_in;
 mod tools;
 
+use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
+use serde_json::Value;
 use stoa_app::access::PlatformCaller;
 use stoa_app::super_admins;
 use stoa_domain::Email;
 
-use crate::support::{Browser, Caller, Server, TestInstance};
+use crate::support::{Browser, Caller, Page, Server, TestInstance, expect};
 
 const PASSWORD: &str = "a long and unrelated phrase";
+
+/// A client's console with somebody in it, on a server of its own.
+struct Desk {
+    server: Server,
+    client: TestInstance,
+    browser: Browser,
+    form_token: String,
+}
+
+impl Desk {
+    /// The console of a new client, with the form of this page open.
+    async fn new(page: &str) -> Self {
+        let server = Server::start().await;
+        let client = TestInstance::create(&server, "Acme").await;
+        Self::of(server, client, page).await
+    }
+
+    /// The console of this client, with the form of this page open.
+    async fn of(server: Server, client: TestInstance, page: &str) -> Self {
+        let mut browser = signed_in_client(&server, &client).await;
+        let page = browser.open(&server, page).await;
+        assert_eq!(page.status, 200, "{}", page.html);
+        Self {
+            form_token: page.field("form_token"),
+            server,
+            client,
+            browser,
+        }
+    }
+
+    async fn open(&mut self, path: &str) -> Page {
+        self.browser.open(&self.server, path).await
+    }
+
+    /// Sends a form with its token.
+    async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let mut fields = fields.to_vec();
+        fields.push(("form_token", &self.form_token));
+        self.browser.submit(&self.server, path, &fields).await
+    }
+
+    /// Adds something by a form, and gives the path of its page.
+    async fn add(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+        let added = self.send(path, fields).await;
+        assert_eq!(added.status, 303, "{}", added.html);
+        let path = added.location.strip_suffix("?done=added");
+        path.expect("a way to what was added").to_owned()
+    }
+
+    /// What the client API shows.
+    async fn stored(&self, path: &str) -> Value {
+        let request = self.server.client(&self.client.key, Method::GET, path);
+        expect(request, StatusCode::OK).await
+    }
+
+    /// Makes whoever sits there an agent.
+    async fn demote(&self) {
+        demoted_to_agent(&self.server, &self.client).await;
+    }
+}
 
 /// The path of the set-up link that an instance was answered with.
 fn setup_path(server: &Caller, setup_url: &str) -> String {

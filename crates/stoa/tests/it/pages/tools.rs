@@ -1,65 +1,20 @@
 //! The console's pages of tools, as whoever runs a client's bot fills them in.
 
-use reqwest::Method;
 use serde_json::Value;
 
-use super::{demoted_to_agent, signed_in_client};
-use crate::support::{Browser, Page, Server, TestInstance, ToolServer};
+use super::{Desk, signed_in_client};
+use crate::support::{TestInstance, ToolServer};
 
 const SECRET: &str = "Bearer sk-tool-0123456789abcdef";
 const PARAMETERS: &str = r#"{"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]}"#;
 
-/// A console with somebody in it.
-struct Desk {
-    server: Server,
-    client: TestInstance,
-    browser: Browser,
-    form_token: String,
-}
+const LIST: &str = "/console/acme/tools";
+const NEW: &str = "/console/acme/tools/new";
 
-impl Desk {
-    async fn set_up() -> Self {
-        let server = Server::start().await;
-        let client = TestInstance::create(&server, "Acme").await;
-        let mut browser = signed_in_client(&server, &client).await;
-        let page = browser.open(&server, "/console/acme/tools").await;
-        Self {
-            form_token: page.field("form_token"),
-            server,
-            client,
-            browser,
-        }
-    }
-
-    async fn open(&mut self, path: &str) -> Page {
-        self.browser.open(&self.server, path).await
-    }
-
-    async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let mut fields = fields.to_vec();
-        fields.push(("form_token", &self.form_token));
-        self.browser.submit(&self.server, path, &fields).await
-    }
-
-    /// Adds a tool by the form, and gives its page's path.
-    async fn add(&mut self, fields: &[(&str, &str)]) -> String {
-        let added = self.send("/console/acme/tools/new", fields).await;
-        assert_eq!(added.status, 303, "{}", added.html);
-        let path = added.location.strip_suffix("?done=added");
-        path.expect("a way to the tool").to_owned()
-    }
-
-    /// The tools as the client API lists them.
-    async fn stored(&self) -> Vec<Value> {
-        let listed = self
-            .server
-            .client(&self.client.key, Method::GET, "/tools")
-            .send()
-            .await
-            .unwrap();
-        let listed: Value = listed.json().await.unwrap();
-        listed["data"].as_array().expect("a list").clone()
-    }
+/// The tools as the client API lists them.
+async fn stored(desk: &Desk) -> Vec<Value> {
+    let listed = desk.stored("/tools").await;
+    listed["data"].as_array().expect("a list").clone()
 }
 
 /// A tool's form with some fields different.
@@ -85,10 +40,10 @@ fn form<'a>(url: &'a str, different: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a
 
 #[tokio::test]
 async fn a_tool_is_described_tried_changed_and_removed() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(LIST).await;
     let shop = ToolServer::start().await;
     let url = format!("{}/orders/{{order_id}}", shop.url);
-    let empty = desk.open("/console/acme/tools").await;
+    let empty = desk.open(LIST).await;
     assert!(
         empty.html.contains("The bot calls nothing yet"),
         "{}",
@@ -99,13 +54,13 @@ async fn a_tool_is_described_tried_changed_and_removed() {
             .html
             .contains(r#"<a href="/console/acme/tools" aria-current="page">Tools</a>"#)
     );
-    assert_eq!(desk.open("/console/acme/tools/new").await.status, 200);
+    assert_eq!(desk.open(NEW).await.status, 200);
 
     let header = [
         ("header_name_0", "Authorization"),
         ("header_value_0", SECRET),
     ];
-    let path = desk.add(&form(&url, &header)).await;
+    let path = desk.add(NEW, &form(&url, &header)).await;
     let page = desk.open(&format!("{path}?done=added")).await;
     assert!(page.html.contains("ends …cdef"), "{}", page.html);
     assert!(page.html.contains("Added."), "{}", page.html);
@@ -175,20 +130,19 @@ async fn a_tool_is_described_tried_changed_and_removed() {
     );
     let other = desk.send(&removal, &[("name", "find_orders")]).await;
     assert_eq!(other.status, 422);
-    assert_eq!(desk.stored().await.len(), 1, "nothing was removed");
+    assert_eq!(stored(&desk).await.len(), 1, "nothing was removed");
     let removed = desk.send(&removal, &[("name", "find_order")]).await;
     assert_eq!(
         (removed.status, removed.location.as_str()),
         (303, "/console/acme/tools?done=removed")
     );
-    assert!(desk.stored().await.is_empty());
+    assert!(stored(&desk).await.is_empty());
     assert_eq!(desk.open(&path).await.status, 404);
 }
 
 #[tokio::test]
 async fn what_is_wrong_is_said_at_its_field_and_what_was_typed_stays() {
-    let mut desk = Desk::set_up().await;
-    let new = "/console/acme/tools/new";
+    let mut desk = Desk::new(LIST).await;
     let url = "https://api.example.com/orders/{order_id}";
     let wrong = [
         ("name", "find order <b>"),
@@ -197,7 +151,7 @@ async fn what_is_wrong_is_said_at_its_field_and_what_was_typed_stays() {
         ("header_value_0", SECRET),
         ("timeout_ms", "50"),
     ];
-    let refused = desk.send(new, &form(url, &wrong)).await;
+    let refused = desk.send(NEW, &form(url, &wrong)).await;
     assert_eq!(refused.status, 422);
     for field in ["name", "effect", "headers", "timeout_ms"] {
         assert!(
@@ -273,7 +227,7 @@ async fn what_is_wrong_is_said_at_its_field_and_what_was_typed_stays() {
             "X-Key has no value",
         ),
     ] {
-        let refused = desk.send(new, &form(url, &fields)).await;
+        let refused = desk.send(NEW, &form(url, &fields)).await;
         assert_eq!(refused.status, 422, "{fields:?}: {}", refused.html);
         let mark = format!(r#"id="{at}-error">"#);
         let (_, message) = refused
@@ -285,10 +239,10 @@ async fn what_is_wrong_is_said_at_its_field_and_what_was_typed_stays() {
             "{says}: {message}"
         );
     }
-    assert!(desk.stored().await.is_empty(), "nothing was stored");
+    assert!(stored(&desk).await.is_empty(), "nothing was stored");
 
-    desk.add(&form(url, &[])).await;
-    let taken = desk.send(new, &form(url, &[])).await;
+    desk.add(NEW, &form(url, &[])).await;
+    let taken = desk.send(NEW, &form(url, &[])).await;
     assert_eq!(taken.status, 409);
     assert!(
         taken.html.contains("taken by another tool"),
@@ -297,7 +251,7 @@ async fn what_is_wrong_is_said_at_its_field_and_what_was_typed_stays() {
     );
     let unknown = desk
         .send(
-            new,
+            NEW,
             &form(url, &[("id", "018f0000-0000-7000-8000-000000000000")]),
         )
         .await;
@@ -306,7 +260,7 @@ async fn what_is_wrong_is_said_at_its_field_and_what_was_typed_stays() {
 
 #[tokio::test]
 async fn a_stored_header_goes_to_no_other_host() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(LIST).await;
     let shop = ToolServer::start().await;
     let thief = ToolServer::start().await;
     let at = |server: &ToolServer| format!("{}/orders/{{order_id}}", server.url);
@@ -314,7 +268,7 @@ async fn a_stored_header_goes_to_no_other_host() {
         ("header_name_0", "Authorization"),
         ("header_value_0", SECRET),
     ];
-    let path = desk.add(&form(&at(&shop), &header)).await;
+    let path = desk.add(NEW, &form(&at(&shop), &header)).await;
     let stored = ("header_hint_0", "cdef");
     let kept = [
         ("header_name_0", "Authorization"),
@@ -349,11 +303,11 @@ async fn a_stored_header_goes_to_no_other_host() {
 
 #[tokio::test]
 async fn a_try_says_what_came_of_it() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(LIST).await;
     let shop = ToolServer::start().await;
     let url = format!("{}/orders/{{order_id}}", shop.url);
     let write = [("method", "POST"), ("effect", "write")];
-    let path = desk.add(&form(&url, &write)).await;
+    let path = desk.add(NEW, &form(&url, &write)).await;
     let page = desk.open(&path).await;
     assert!(
         page.html.contains("what the tool changes is changed"),
@@ -385,7 +339,7 @@ async fn a_try_says_what_came_of_it() {
     let mut off = form(&url, &write);
     off.retain(|(name, _)| *name != "enabled");
     assert_eq!(desk.send(&path, &off).await.status, 303);
-    let list = desk.open("/console/acme/tools").await;
+    let list = desk.open(LIST).await;
     assert!(list.html.contains(">Off</span>"), "{}", list.html);
     desk.send(&attempt, &[("arguments", r#"{"order_id": "<script>"}"#)])
         .await;
@@ -397,12 +351,12 @@ async fn a_try_says_what_came_of_it() {
 
 #[tokio::test]
 async fn agents_look_and_change_nothing() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(LIST).await;
     let url = "https://api.example.com/orders/{order_id}";
-    let path = desk.add(&form(url, &[])).await;
-    let before = desk.stored().await;
-    demoted_to_agent(&desk.server, &desk.client).await;
-    let list = desk.open("/console/acme/tools").await;
+    let path = desk.add(NEW, &form(url, &[])).await;
+    let before = stored(&desk).await;
+    desk.demote().await;
+    let list = desk.open(LIST).await;
     assert_eq!(list.status, 200);
     assert!(
         list.html.contains("find_order") && !list.html.contains("/tools/new"),
@@ -421,17 +375,11 @@ async fn agents_look_and_change_nothing() {
         "{}",
         page.html
     );
-    for path in [
-        format!("{path}/remove"),
-        "/console/acme/tools/new".to_owned(),
-    ] {
+    for path in [format!("{path}/remove"), NEW.to_owned()] {
         assert_eq!(desk.open(&path).await.status, 403, "{path}");
     }
     for (to, fields) in [
-        (
-            "/console/acme/tools/new".to_owned(),
-            form(url, &[("name", "other")]),
-        ),
+        (NEW.to_owned(), form(url, &[("name", "other")])),
         (path.clone(), form(url, &[("name", "other")])),
         (
             format!("{path}/try"),
@@ -447,14 +395,14 @@ async fn agents_look_and_change_nothing() {
             refused.html
         );
     }
-    assert_eq!(desk.stored().await, before);
+    assert_eq!(stored(&desk).await, before);
 }
 
 #[tokio::test]
 async fn another_clients_tool_looks_like_none_and_forms_are_our_own() {
-    let mut desk = Desk::set_up().await;
+    let mut desk = Desk::new(LIST).await;
     let url = "https://api.example.com/orders/{order_id}";
-    let path = desk.add(&form(url, &[])).await;
+    let path = desk.add(NEW, &form(url, &[])).await;
     let theirs = TestInstance::create(&desk.server, "Theirs").await;
     let mut browser = signed_in_client(&desk.server, &theirs).await;
     let token = browser
@@ -503,7 +451,7 @@ async fn another_clients_tool_looks_like_none_and_forms_are_our_own() {
             (303, "/console/acme/sign-in")
         );
     }
-    assert_eq!(desk.stored().await.len(), 1);
+    assert_eq!(stored(&desk).await.len(), 1);
 }
 
 fn without_reference(html: &str) -> String {

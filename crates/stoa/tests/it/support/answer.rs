@@ -87,3 +87,9 @@ pub async fn read_stream(
     }
     events
 }
+
+/// The words of an answer's stream.
+pub fn said(events: &[StreamEvent]) -> String {
+    let deltas = events.iter().filter_map(|it| it.data["delta"].as_str());
+    deltas.collect()
+}

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Caller, eventually};
+use super::{Caller, Conversation, eventually, expect};
 
 /// An instance with a client API key.
 pub struct TestInstance {
@@ -21,19 +21,8 @@ impl TestInstance {
     /// A managed instance that awaits its set-up.
     pub async fn create(server: &Caller, name: &str) -> Self {
         let body = json!({ "name": name, "admin_email": "ada@example.com" });
-        let response = server
-            .platform(Method::POST, "/instances")
-            .json(&body)
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(
-            response.status(),
-            StatusCode::CREATED,
-            "{}",
-            response.text().await.unwrap_or_default()
-        );
-        let created: Value = response.json().await.expect("JSON");
+        let request = server.platform(Method::POST, "/instances").json(&body);
+        let created = expect(request, StatusCode::CREATED).await;
         Self::with_key(server, created).await
     }
 
@@ -43,14 +32,10 @@ impl TestInstance {
             .as_str()
             .expect("an id")
             .to_owned();
-        let response = server
+        let request = server
             .platform(Method::POST, &format!("/instances/{id}/api-keys"))
-            .json(&json!({ "name": "tests" }))
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(response.status(), StatusCode::CREATED);
-        let key: Value = response.json().await.expect("JSON");
+            .json(&json!({ "name": "tests" }));
+        let key = expect(request, StatusCode::CREATED).await;
         Self {
             key: key["key"].as_str().expect("a key").to_owned(),
             slug: created["instance"]["slug"]
@@ -81,27 +66,43 @@ impl TestInstance {
         instance
     }
 
+    /// An active instance whose model behaves like this. It passes its test before it does.
+    pub async fn misbehaving(server: &Caller, name: &str, base_url: &str, behaviour: &str) -> Self {
+        let instance = Self::create(server, name).await;
+        let model = model_at(base_url, "fake");
+        let model = instance.add_model(server, model).await;
+        let change = json!({ "model": format!("fake:{behaviour}") });
+        instance.change_model(server, &model, change).await;
+        instance
+    }
+
+    /// Changes an AI configuration.
+    pub async fn change_model(&self, server: &Caller, id: &str, change: Value) {
+        let path = format!("/api-configurations/{id}");
+        let request = server.client(&self.key, Method::PATCH, &path);
+        expect(request.json(&change), StatusCode::OK).await;
+    }
+
+    /// Says how its bot is to answer, and gives what is stored of that.
+    pub async fn instruct(&self, server: &Caller, instructions: Value) -> Value {
+        let request = server.client(&self.key, Method::PUT, "/rag-instructions");
+        expect(request.json(&instructions), StatusCode::OK).await
+    }
+
+    /// What it has used, by the platform's account.
+    pub async fn usage(&self, server: &Caller) -> Value {
+        let path = format!("/instances/{}/usage", self.id);
+        expect(server.platform(Method::GET, &path), StatusCode::OK).await
+    }
+
     /// Adds an AI configuration that passes its test, and gives its id.
     pub async fn add_model(&self, server: &Caller, configuration: Value) -> String {
-        let response = server
-            .client(&self.key, Method::POST, "/api-configurations")
-            .json(&configuration)
-            .send()
-            .await
-            .expect("an answer");
-        let (status, body) = (
-            response.status(),
-            response.json::<Value>().await.expect("JSON"),
-        );
-        assert_eq!(status, StatusCode::CREATED, "{body}");
-        let id = body["id"].as_str().expect("an id").to_owned();
+        let request = server.client(&self.key, Method::POST, "/api-configurations");
+        let added = expect(request.json(&configuration), StatusCode::CREATED).await;
+        let id = added["id"].as_str().expect("an id").to_owned();
         let path = format!("/api-configurations/{id}/test");
-        let tested = server
-            .client(&self.key, Method::POST, &path)
-            .send()
-            .await
-            .expect("an answer");
-        let tested: Value = tested.json().await.expect("JSON");
+        let request = server.client(&self.key, Method::POST, &path);
+        let tested = expect(request, StatusCode::OK).await;
         assert_eq!(tested["ok"], true, "{tested}");
         id
     }
@@ -109,17 +110,8 @@ impl TestInstance {
     /// Adds a text and waits until it is found by search.
     pub async fn add_text(&self, server: &Caller, title: &str, text: &str) -> String {
         let body = json!({ "title": title, "text": text });
-        let response = server
-            .client(&self.key, Method::POST, "/documents")
-            .json(&body)
-            .send()
-            .await
-            .expect("an answer");
-        let (status, added) = (
-            response.status(),
-            response.json::<Value>().await.expect("JSON"),
-        );
-        assert_eq!(status, StatusCode::ACCEPTED, "{added}");
+        let request = server.client(&self.key, Method::POST, "/documents");
+        let added = expect(request.json(&body), StatusCode::ACCEPTED).await;
         let id = added["id"].as_str().expect("an id").to_owned();
         let document = self.finished_document(server, &id).await;
         assert_eq!(document["status"], "ready", "{document}");
@@ -129,13 +121,8 @@ impl TestInstance {
     /// Waits until a document is ready or has failed.
     pub async fn finished_document(&self, server: &Caller, id: &str) -> Value {
         eventually("a document that is ready or failed", || async {
-            let path = format!("/documents/{id}");
-            let response = server
-                .client(&self.key, Method::GET, &path)
-                .send()
-                .await
-                .expect("an answer");
-            let document: Value = response.json().await.expect("JSON");
+            let request = server.client(&self.key, Method::GET, &format!("/documents/{id}"));
+            let document = expect(request, StatusCode::OK).await;
             matches!(document["status"].as_str(), Some("ready" | "failed")).then_some(document)
         })
         .await
@@ -143,19 +130,8 @@ impl TestInstance {
 
     /// Begins a conversation: its id and its token.
     pub async fn session(&self, server: &Caller) -> (String, String) {
-        let response = server
-            .anonymous(Method::POST, "/api/chat/v1/sessions")
-            .json(&json!({ "instance_id": self.id }))
-            .send()
-            .await
-            .expect("an answer");
-        let (status, begun) = (
-            response.status(),
-            response.json::<Value>().await.expect("JSON"),
-        );
-        assert_eq!(status, StatusCode::CREATED, "{begun}");
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        (text(&begun["session"]["id"]), text(&begun["token"]))
+        let begun = Conversation::begin(server, self).await;
+        (begun.session, begun.token)
     }
 }
 

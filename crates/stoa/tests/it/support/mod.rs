@@ -2,6 +2,7 @@
 
 mod answer;
 mod browser;
+mod conversation;
 mod instance;
 mod mcp_server;
 mod server;
@@ -9,11 +10,12 @@ mod tool_server;
 
 use std::time::{Duration, Instant};
 
-pub use answer::{Events, StreamEvent, read_stream};
+pub use answer::{Events, StreamEvent, read_stream, said};
 pub use browser::{Browser, Page};
+pub use conversation::{Conversation, whole};
 pub use instance::{TestInstance, model_at};
 pub use mcp_server::{McpServer, mcp_tool};
-pub use server::{Caller, Server, problem};
+pub use server::{Caller, Server, expect, problem};
 pub use tool_server::ToolServer;
 
 /// Waits until `check` gives something, for at most ten seconds.

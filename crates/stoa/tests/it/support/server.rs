@@ -102,6 +102,7 @@ impl Deref for Server {
 }
 
 /// Whoever calls a server, in each of its roles.
+#[derive(Clone)]
 pub struct Caller {
     /// The server's address, such as `http://127.0.0.1:41234`.
     pub base: String,
@@ -155,6 +156,15 @@ impl Caller {
     pub fn platform_token(&self) -> &str {
         &self.platform_token
     }
+}
+
+/// Sends a request and expects this status; gives the body, null where there is none.
+pub async fn expect(request: RequestBuilder, status: StatusCode) -> Value {
+    let response = request.send().await.expect("an answer");
+    let seen = response.status();
+    let text = response.text().await.expect("a body");
+    assert_eq!(seen, status, "{text}");
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// Checks that a response is the problem document of this status and code, and gives it.

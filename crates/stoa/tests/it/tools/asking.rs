@@ -6,8 +6,8 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
-use super::{Talk, add_tool, asked_for, asks, kinds, of_kind, text, told_to_the_visitor, writing};
-use crate::support::{Server, StreamEvent, eventually, problem, read_stream};
+use super::{Talk, add_tool, asked_for, asks, kinds, of_kind, told_to_the_visitor, writing};
+use crate::support::{Conversation, Server, StreamEvent, eventually, problem, read_stream, said};
 
 const REFUND: &str = r#"call=refund_order{"order_id":"7"}"#;
 
@@ -19,18 +19,17 @@ async fn a_call_that_changes_something_is_made_once_after_a_yes() {
     let request = of_kind(&seen, "tool-approval-request")[0];
     assert_eq!(request["toolCallId"], "c1");
     assert_eq!(request["approvalDescriptor"], json!({"host": "127.0.0.1"}));
-    let step = talk.messages().await[1]["steps"][0].clone();
+    let step = talk.chat.history().await[1]["steps"][0].clone();
     assert_eq!(
         (&step["state"], &step["approval_id"]),
         (&json!("asking"), &json!(approval))
     );
     assert!(talk.shop.asked().is_empty());
 
-    let place = (message.as_str(), approval.as_str());
-    let yes = talk.decide(&talk.server, &talk.token, place, true).await;
+    let yes = talk.chat.decide(&message, &approval, true).await;
     assert_eq!(yes.status(), StatusCode::NO_CONTENT);
     let last = seen.last().unwrap().id.clone().unwrap();
-    let rest = talk.resume(&talk.server, &message, &last).await;
+    let rest = talk.chat.resume(&message, &last).await;
     let rest = read_stream(rest, |_| false).await;
     assert_eq!(
         kinds(&rest),
@@ -49,11 +48,9 @@ async fn a_call_that_changes_something_is_made_once_after_a_yes() {
         of_kind(&rest, "tool-input-available")[0]["providerMetadata"],
         json!({"stoa": {"approved": true}})
     );
-    assert!(text(&rest).contains(r#"The tool said: {"refunded":true}"#));
+    assert!(said(&rest).contains(r#"The tool said: {"refunded":true}"#));
     for approved in [true, false] {
-        let again = talk
-            .decide(&talk.server, &talk.token, place, approved)
-            .await;
+        let again = talk.chat.decide(&message, &approval, approved).await;
         problem(again, 409, "already_decided").await;
     }
     let asked = talk.shop.asked();
@@ -70,33 +67,27 @@ async fn who_comes_back_is_not_asked_again_while_an_approved_call_is_under_way()
     tool["name"] = json!("order_slowly");
     tool["url"] = json!(format!("{}/slow", talk.shop.url));
     add_tool(&talk.server, &talk.instance, &tool).await;
-    (talk.session, talk.token) = talk.instance.session(&talk.server).await;
+    talk.chat = Conversation::begin(&talk.server, &talk.instance).await;
     let seen = read_stream(talk.ask().await, asks(1)).await;
     let (message, approval) = asked_for(&seen);
-    let yes = talk
-        .decide(&talk.server, &talk.token, (&message, &approval), true)
-        .await;
+    let yes = talk.chat.decide(&message, &approval, true).await;
     assert_eq!(yes.status(), StatusCode::NO_CONTENT);
     eventually("the call", || async {
         (talk.shop.lines() == ["POST /slow"]).then_some(())
     })
     .await;
-    let step = talk.messages().await[1]["steps"][0].clone();
+    let step = talk.chat.history().await[1]["steps"][0].clone();
     assert_eq!(step["state"], "approved");
     assert_eq!(step["approval_id"], approval);
     let again = |events: &[StreamEvent]| of_kind(events, "tool-input-available").len() == 2;
     let second = talk.server.replica().await;
     for server in [&talk.server, &second] {
-        let back = talk.resume(server, &message, "").await;
+        let back = talk.chat.on(server).resume(&message, "").await;
         let back = read_stream(back, again).await;
         let last = &back.last().unwrap().data;
         assert_eq!(last["providerMetadata"]["stoa"]["approved"], true);
     }
-    let stop = format!("/sessions/{}/stop", talk.session);
-    let stop = talk
-        .server
-        .visitor(&talk.token, reqwest::Method::POST, &stop);
-    assert!(stop.send().await.unwrap().status().is_success());
+    talk.chat.stop().await;
     let answer = talk.final_answer().await;
     assert_eq!(answer["finish_reason"], "cancelled");
     let step = &answer["steps"][0];
@@ -114,13 +105,16 @@ async fn after_a_no_the_model_is_told_and_nothing_is_sent() {
     let response = talk.ask().await;
     let reading = TaskTracker::new().spawn(read_stream(response, |_| false));
     let step = eventually("a question", || async {
-        let steps = talk.messages().await[1]["steps"].clone();
+        let steps = talk.chat.history().await[1]["steps"].clone();
         steps.get(0).filter(|it| it["state"] == "asking").cloned()
     })
     .await;
-    let message = talk.messages().await[1]["id"].as_str().unwrap().to_owned();
-    let place = (message.as_str(), step["approval_id"].as_str().unwrap());
-    let no = talk.decide(&talk.server, &talk.token, place, false).await;
+    let message = talk.chat.history().await[1]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let approval = step["approval_id"].as_str().unwrap();
+    let no = talk.chat.decide(&message, approval, false).await;
     assert_eq!(no.status(), StatusCode::NO_CONTENT);
     let events = reading.await.unwrap();
     assert_eq!(of_kind(&events, "tool-output-denied").len(), 1);
@@ -142,9 +136,7 @@ async fn a_word_that_comes_too_late_counts_for_nothing() {
         "{error}"
     );
     let (message, approval) = asked_for(&events);
-    let late = talk
-        .decide(&talk.server, &talk.token, (&message, &approval), true)
-        .await;
+    let late = talk.chat.decide(&message, &approval, true).await;
     problem(late, 409, "already_decided").await;
     assert!(talk.told()[0].contains("nobody confirmed it"));
     assert!(talk.shop.asked().is_empty());
@@ -158,7 +150,7 @@ async fn a_word_is_heard_from_another_replica() {
     let response = talk.ask().await;
     let reading = TaskTracker::new().spawn(read_stream(response, |_| false));
     let (message, approval) = eventually("a question", || async {
-        let answer = talk.messages().await[1].clone();
+        let answer = talk.chat.history().await[1].clone();
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
         Some((
             text(&answer["id"])?,
@@ -167,14 +159,16 @@ async fn a_word_is_heard_from_another_replica() {
     })
     .await;
     // The other replica shows the question to whoever comes back there.
-    let follower = talk.resume(&second, &message, "").await;
+    let follower = talk.chat.on(&second).resume(&message, "").await;
     let seen = read_stream(follower, asks(1)).await;
     assert_eq!(asked_for(&seen), (message.clone(), approval.clone()));
     let last = seen.last().unwrap().id.clone().unwrap();
-    let follower = talk.resume(&second, &message, &last).await;
+    let follower = talk.chat.on(&second).resume(&message, &last).await;
     let rest = TaskTracker::new().spawn(read_stream(follower, |_| false));
     let yes = talk
-        .decide(&second, &talk.token, (&message, &approval), true)
+        .chat
+        .on(&second)
+        .decide(&message, &approval, true)
         .await;
     assert_eq!(yes.status(), StatusCode::NO_CONTENT);
     let live = reading.await.unwrap();
@@ -194,8 +188,7 @@ async fn what_reads_is_not_kept_waiting_by_what_asks() {
     let seen = read_stream(talk.ask().await, enough).await;
     assert_eq!(talk.shop.lines(), ["GET /orders/7"]);
     let (message, approval) = asked_for(&seen);
-    talk.decide(&talk.server, &talk.token, (&message, &approval), true)
-        .await;
+    talk.chat.decide(&message, &approval, true).await;
     let answer = talk.final_answer().await;
     assert_eq!(answer["steps"][0]["state"], "done");
     assert_eq!(talk.shop.asked().len(), 2);
@@ -207,11 +200,7 @@ async fn while_it_waits_an_answer_holds_no_connection_and_a_shutdown_ends_it() {
     let seen = read_stream(talk.ask().await, asks(1)).await;
     let (message, approval) = asked_for(&seen);
     let Talk {
-        server,
-        shop,
-        session,
-        token,
-        ..
+        server, shop, chat, ..
     } = talk;
     eventually("no connection in use", || async {
         let pools = server.app.clients().view().pools;
@@ -219,19 +208,11 @@ async fn while_it_waits_an_answer_holds_no_connection_and_a_shutdown_ends_it() {
     })
     .await;
     let restarted = Server::on(server.stop().await, |_| {}).await;
-    let path = format!("/sessions/{session}/messages");
-    let list = restarted.visitor(&token, reqwest::Method::GET, &path);
-    let list: serde_json::Value = list.send().await.unwrap().json().await.unwrap();
-    let answer = &list["data"][1];
+    let chat = chat.on(&restarted);
+    let answer = &chat.history().await[1];
     assert_eq!(answer["finish_reason"], "interrupted");
     assert_eq!(answer["steps"][0]["state"], "failed");
-    let path = format!("/messages/{message}/approvals/{approval}");
-    let late = restarted.visitor(&token, reqwest::Method::POST, &path);
-    let late = late
-        .json(&json!({ "approved": true }))
-        .send()
-        .await
-        .unwrap();
+    let late = chat.decide(&message, &approval, true).await;
     problem(late, 409, "already_decided").await;
     assert!(shop.asked().is_empty());
 }

@@ -5,20 +5,21 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::{Behaviour, FakeAi};
 
-use super::{asked_for, asks, of_kind, text};
+use super::{QUESTION, asked_for, asks, of_kind};
 use crate::support::{
-    McpServer, Server, StreamEvent, TestInstance, eventually, mcp_tool, model_at, read_stream,
+    Conversation, McpServer, Server, StreamEvent, TestInstance, eventually, mcp_tool, model_at,
+    read_stream, said,
 };
 
 const SECRET: &str = "sk-mcp-0123456789abcdef";
 
 /// A conversation with a bot that has the tools of an MCP server.
 struct Talk {
-    server: Server,
+    /// Serves for as long as it is held.
+    _server: Server,
     fake: FakeAi,
     orders: McpServer,
-    session: String,
-    token: String,
+    chat: Conversation,
 }
 
 impl Talk {
@@ -53,25 +54,17 @@ impl Talk {
         call(Method::PATCH, &path, allowed).await;
         fake.set_behaviour(Behaviour::parse(behaviour).unwrap());
         fake.clear_requests();
-        let (session, token) = instance.session(&server).await;
+        let chat = Conversation::begin(&server, &instance).await;
         Self {
-            server,
+            _server: server,
             fake,
             orders,
-            session,
-            token,
+            chat,
         }
     }
 
-    async fn ask(&self) -> reqwest::Response {
-        let path = format!("/sessions/{}/messages", self.session);
-        let request = self.server.visitor(&self.token, Method::POST, &path);
-        let body = json!({ "content": "Where is my order?" });
-        request.json(&body).send().await.unwrap()
-    }
-
     async fn answer(&self) -> Vec<StreamEvent> {
-        read_stream(self.ask().await, |_| false).await
+        self.chat.events(QUESTION).await
     }
 }
 
@@ -86,7 +79,7 @@ async fn a_tool_that_reads_is_called_at_once_and_answered_from() {
     assert_eq!(output["output"], "Order 7 is on its way. [secret]");
     assert!(of_kind(&events, "tool-approval-request").is_empty());
     assert!(
-        text(&events).contains("The tool said: Order 7 is on its way."),
+        said(&events).contains("The tool said: Order 7 is on its way."),
         "{events:?}"
     );
     assert_eq!(
@@ -109,12 +102,10 @@ async fn a_tool_that_reads_is_called_at_once_and_answered_from() {
 #[tokio::test]
 async fn a_tool_that_writes_asks_whatever_its_server_says_of_it() {
     let talk = Talk::with(r#"call=orders__cancel{"number":7}"#).await;
-    let events = read_stream(talk.ask().await, asks(1)).await;
+    let events = read_stream(talk.chat.send(QUESTION).await, asks(1)).await;
     let (message, approval) = asked_for(&events);
     assert_eq!(talk.orders.calls(), []);
-    let path = format!("/messages/{message}/approvals/{approval}");
-    let yes = talk.server.visitor(&talk.token, Method::POST, &path);
-    let yes = yes.json(&json!({ "approved": true })).send().await.unwrap();
+    let yes = talk.chat.decide(&message, &approval, true).await;
     assert_eq!(yes.status(), StatusCode::NO_CONTENT);
     eventually("the call", async || {
         (talk.orders.calls().len() == 1).then_some(())

@@ -15,12 +15,15 @@ use stoa_app::Options;
 use stoa_fake_ai::{Behaviour, FakeAi};
 
 use crate::support::{
-    Caller, Server, StreamEvent, TestInstance, eventually, model_at, read_stream,
+    Caller, Conversation, Server, StreamEvent, TestInstance, eventually, expect, model_at,
 };
 use shop::Shop;
 
 /// What goes along with every call of a tool, and nowhere else.
 const SECRET: &str = "sk-shop-0123456789abcdef";
+
+/// What the visitor asks.
+const QUESTION: &str = "Where is my order?";
 
 /// A conversation with a bot that has a shop's tools.
 struct Talk {
@@ -30,8 +33,7 @@ struct Talk {
     instance: TestInstance,
     /// The configuration of its model.
     model: String,
-    session: String,
-    token: String,
+    chat: Conversation,
 }
 
 /// A tool that reads.
@@ -68,9 +70,7 @@ fn writing(shop: &Shop) -> Value {
 
 async fn add_tool(server: &Caller, instance: &TestInstance, tool: &Value) {
     let request = server.client(&instance.key, Method::POST, "/tools");
-    let response = request.json(tool).send().await.unwrap();
-    let (status, body) = (response.status(), response.text().await.unwrap());
-    assert_eq!(status, StatusCode::CREATED, "{body}");
+    expect(request.json(tool), StatusCode::CREATED).await;
 }
 
 impl Talk {
@@ -100,76 +100,42 @@ impl Talk {
         }
         fake.set_behaviour(Behaviour::parse(behaviour).unwrap());
         fake.clear_requests();
-        let (session, token) = instance.session(&server).await;
+        let chat = Conversation::begin(&server, &instance).await;
         Self {
             server,
             fake,
             shop,
             instance,
             model,
-            session,
-            token,
+            chat,
         }
     }
 
     /// Lets another model answer.
     async fn exchange_model(&mut self, model: Value) {
         let id = self.instance.add_model(&self.server, model).await;
-        let path = format!("/api-configurations/{}", self.model);
-        let request = self.server.client(&self.instance.key, Method::PATCH, &path);
-        let response = request.json(&json!({ "enabled": false })).send().await;
-        assert_eq!(response.unwrap().status(), StatusCode::OK);
+        let off = json!({ "enabled": false });
+        let (server, instance) = (&self.server, &self.instance);
+        instance.change_model(server, &self.model, off).await;
         self.model = id;
     }
 
     /// Asks, and gives the stream.
     async fn ask(&self) -> Response {
-        let path = format!("/sessions/{}/messages", self.session);
-        let request = self.server.visitor(&self.token, Method::POST, &path);
-        let body = json!({ "content": "Where is my order?" });
-        let response = request.json(&body).send().await.unwrap();
+        let response = self.chat.send(QUESTION).await;
         assert_eq!(response.status(), StatusCode::OK);
         response
     }
 
     /// Asks, and reads the whole stream.
     async fn answer(&self) -> Vec<StreamEvent> {
-        read_stream(self.ask().await, |_| false).await
-    }
-
-    /// Goes on with a stream on some server.
-    async fn resume(&self, server: &Caller, message: &str, last: &str) -> Response {
-        let path = format!("/messages/{message}/stream");
-        let request = server.visitor(&self.token, Method::GET, &path);
-        request.header("last-event-id", last).send().await.unwrap()
-    }
-
-    /// Says whether a call may be made.
-    async fn decide(
-        &self,
-        server: &Caller,
-        token: &str,
-        (message, approval): (&str, &str),
-        approved: bool,
-    ) -> Response {
-        let path = format!("/messages/{message}/approvals/{approval}");
-        let request = server.visitor(token, Method::POST, &path);
-        let body = json!({ "approved": approved });
-        request.json(&body).send().await.unwrap()
-    }
-
-    /// The messages as the visitor sees them.
-    async fn messages(&self) -> Vec<Value> {
-        let path = format!("/sessions/{}/messages", self.session);
-        let request = self.server.visitor(&self.token, Method::GET, &path);
-        let list: Value = request.send().await.unwrap().json().await.unwrap();
-        list["data"].as_array().unwrap().clone()
+        self.chat.events(QUESTION).await
     }
 
     /// The last message once it is final.
     async fn final_answer(&self) -> Value {
         eventually("a final answer", || async {
-            let last = self.messages().await.pop().unwrap();
+            let last = self.chat.history().await.pop().unwrap();
             (last["state"] == "complete").then_some(last)
         })
         .await
@@ -215,11 +181,6 @@ fn told_to_the_visitor(events: &[StreamEvent]) -> Vec<Value> {
 fn of_kind<'a>(events: &'a [StreamEvent], kind: &str) -> Vec<&'a Value> {
     let events = events.iter().filter(|it| it.kind() == kind);
     events.map(|it| &it.data).collect()
-}
-
-fn text(events: &[StreamEvent]) -> String {
-    let deltas = events.iter().filter_map(|it| it.data["delta"].as_str());
-    deltas.collect()
 }
 
 /// The message and the approval that a stream asks for.

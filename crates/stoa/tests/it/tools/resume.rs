@@ -13,11 +13,11 @@ async fn a_finished_answer_replays_as_it_was_from_any_event_on() {
     assert_eq!(of_kind(&live, "tool-output-available").len(), 3);
     let second = talk.server.replica().await;
     for server in [&talk.server.caller, &second.caller] {
-        let replayed = read_stream(talk.resume(server, message, "").await, |_| false).await;
+        let replayed = talk.chat.on(server).replay(message).await;
         assert_eq!(told_to_the_visitor(&replayed), told_to_the_visitor(&live));
         for (place, event) in live.iter().enumerate() {
             let Some(id) = &event.id else { continue };
-            let rest = read_stream(talk.resume(server, message, id).await, |_| false).await;
+            let rest = read_stream(talk.chat.on(server).resume(message, id).await, |_| false).await;
             let expected = &live[place + 1..];
             assert_eq!(kinds(&rest), kinds(expected), "after {id}");
             let whole = [&live[..=place], rest.as_slice()].concat();
@@ -42,11 +42,10 @@ async fn a_stream_that_broke_between_steps_goes_on_while_it_is_written() {
     let seen = read_stream(talk.ask().await, enough).await;
     let message = seen[0].data["messageId"].as_str().unwrap();
     let last = seen.last().unwrap().id.clone().unwrap();
-    let here = talk.resume(&talk.server, message, &last).await;
-    let there = talk.resume(&second, message, &last).await;
+    let here = talk.chat.resume(message, &last).await;
+    let there = talk.chat.on(&second).resume(message, &last).await;
     let (here, there) = tokio::join!(read_stream(here, |_| false), read_stream(there, |_| false));
-    let replayed = talk.resume(&talk.server, message, "").await;
-    let replayed = told_to_the_visitor(&read_stream(replayed, |_| false).await);
+    let replayed = told_to_the_visitor(&talk.chat.replay(message).await);
     for rest in [here, there] {
         let whole = [seen.clone(), rest].concat();
         assert_eq!(told_to_the_visitor(&whole), replayed);

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use stoa_fake_ai::Behaviour;
 use tokio_util::task::TaskTracker;
 
-use super::{SECRET, Talk, kinds, of_kind, text, told_to_the_visitor};
-use crate::support::{eventually, model_at, read_stream};
+use super::{SECRET, Talk, kinds, of_kind, told_to_the_visitor};
+use crate::support::{eventually, model_at, read_stream, said};
 
 const FIND: &str = r#"call=find_order{"order_id":"7"}"#;
 
@@ -51,10 +51,10 @@ async fn a_tool_is_called_and_its_result_is_answered_from() {
         of_kind(&events, "tool-output-available")[0]["output"],
         output
     );
-    let said = r#"You asked: Where is my order?
+    let expected = r#"You asked: Where is my order?
 
 The tool said: {"id":"7","state":"shipped"}"#;
-    assert_eq!(text(&events), said);
+    assert_eq!(said(&events), expected);
 
     let asked = talk.shop.asked();
     assert_eq!(talk.shop.lines(), ["GET /orders/7"]);
@@ -84,12 +84,10 @@ The tool said: {"id":"7","state":"shipped"}"#;
         "host": null,
     });
     let answer = talk.final_answer().await;
-    assert_eq!(answer["content"], said);
+    assert_eq!(answer["content"], expected);
     assert_eq!(answer["steps"], json!([step]));
-    let path = format!("/sessions/{}/messages", talk.session);
-    let request = talk.server.client(&talk.instance.key, Method::GET, &path);
-    let list: Value = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!(list["data"][1]["steps"], json!([step]));
+    let theirs = talk.chat.history_of(&talk.instance).await;
+    assert_eq!(theirs[1]["steps"], json!([step]));
 }
 
 #[tokio::test]
@@ -117,7 +115,7 @@ async fn a_model_that_never_stops_calling_answers_after_six_rounds() {
         .map(|it| it["toolCallId"].clone())
         .collect();
     assert_eq!(ids, ["c1", "c2", "c3", "c4", "c5", "c6"]);
-    assert!(text(&events).starts_with("The tool said: "));
+    assert!(said(&events).starts_with("The tool said: "));
     assert_eq!(
         of_kind(&events, "data-usage")[0]["data"]["finishReason"],
         "stop"
@@ -176,12 +174,7 @@ async fn stopping_hangs_up_on_a_tool_within_a_second() {
     let reading = TaskTracker::new().spawn(read_stream(response, |_| false));
     eventually("a call", || async { talk.shop.asked().pop() }).await;
     let stopped = Instant::now();
-    let path = format!("/sessions/{}/stop", talk.session);
-    let request = talk.server.visitor(&talk.token, Method::POST, &path);
-    assert_eq!(
-        request.send().await.unwrap().status(),
-        StatusCode::NO_CONTENT
-    );
+    talk.chat.stop().await;
     eventually("a call that was hung up on", || async {
         (talk.shop.hung_up() == 1).then_some(())
     })
@@ -197,8 +190,7 @@ async fn stopping_hangs_up_on_a_tool_within_a_second() {
     assert_eq!(answer["finish_reason"], "cancelled");
     assert_eq!(answer["steps"][0]["state"], "failed");
     let message = answer["id"].as_str().unwrap();
-    let again = talk.resume(&talk.server, message, "").await;
-    let replayed = read_stream(again, |_| false).await;
+    let replayed = talk.chat.replay(message).await;
     assert_eq!(told_to_the_visitor(&replayed), told_to_the_visitor(&events));
 }
 
@@ -208,12 +200,7 @@ async fn a_whole_answer_has_its_steps_and_is_offered_nothing_that_asks() {
         r#"silent,{FIND},call=refund_order{{"order_id":"7"}}"#
     ))
     .await;
-    let path = format!("/sessions/{}/messages", talk.session);
-    let request = talk.server.visitor(&talk.token, Method::POST, &path);
-    let request = request
-        .header("accept", "application/json")
-        .json(&json!({ "content": "Pay it back!" }));
-    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let answer = talk.chat.answer("Pay it back!").await;
     let steps = answer["message"]["steps"].as_array().unwrap();
     let states: Vec<_> = steps.iter().map(|it| it["state"].clone()).collect();
     assert_eq!(states, ["done", "failed"], "{answer}");
@@ -229,15 +216,12 @@ async fn an_answer_with_tools_is_made_again_with_new_calls() {
     let events = talk.answer().await;
     let message = events[0].data["messageId"].as_str().unwrap();
     let path = format!("/messages/{message}/regenerate");
-    let request = talk.server.visitor(&talk.token, Method::POST, &path);
+    let request = talk.chat.request(Method::POST, &path);
     let again = read_stream(request.send().await.unwrap(), |_| false).await;
     assert_eq!(kinds(&again), kinds(&events));
     assert_ne!(again[0].data["messageId"], events[0].data["messageId"]);
     assert_eq!(talk.shop.asked().len(), 2);
-    let path = format!("/sessions/{}/messages", talk.session);
-    let request = talk.server.client(&talk.instance.key, Method::GET, &path);
-    let list: Value = request.send().await.unwrap().json().await.unwrap();
-    let versions: Vec<_> = list["data"].as_array().unwrap()[1..].to_vec();
+    let versions = talk.chat.history_of(&talk.instance).await.split_off(1);
     assert_eq!(versions.len(), 2);
     assert!(versions.iter().all(|it| it["steps"][0]["state"] == "done"));
 }
@@ -258,18 +242,14 @@ async fn only_words_are_history() {
 #[tokio::test]
 async fn where_only_documents_may_answer_a_tools_result_is_an_answer() {
     let talk = Talk::with(FIND).await;
-    let instructions = json!({ "answer_policy": "documents_only" });
-    let request = talk
-        .server
-        .client(&talk.instance.key, Method::PUT, "/rag-instructions");
-    let changed = request.json(&instructions).send().await.unwrap();
-    assert_eq!(changed.status(), StatusCode::OK);
+    let only = json!({ "answer_policy": "documents_only" });
+    talk.instance.instruct(&talk.server, only).await;
     talk.instance
         .add_text(&talk.server, "Returns", "Bring it back within 30 days.")
         .await;
     talk.fake.clear_requests();
     let events = talk.answer().await;
-    assert!(text(&events).contains("The tool said: "), "{events:?}");
+    assert!(said(&events).contains("The tool said: "), "{events:?}");
     let answer = talk.final_answer().await;
     assert_eq!(answer["unanswered"], false);
 }
@@ -297,7 +277,7 @@ async fn another_model_goes_on_while_nothing_has_been_said() {
         assert_eq!(answer["steps"][0]["state"], "done");
         if goes_on {
             assert_eq!(models, ["model", "model", "second"]);
-            assert!(text(&events).starts_with("The tool said: "));
+            assert!(said(&events).starts_with("The tool said: "));
             assert_eq!(answer["finish_reason"], "stop");
             assert_eq!(of_kind(&events, "data-usage")[0]["data"]["model"], "second");
         } else {

@@ -2,8 +2,8 @@
 
 use stoa_fake_ai::Behaviour;
 
-use super::{Talk, of_kind, text};
-use crate::support::model_at;
+use super::{Talk, of_kind};
+use crate::support::{model_at, said};
 
 #[tokio::test]
 async fn every_wire_format_calls_tools_and_goes_on() {
@@ -30,9 +30,9 @@ async fn every_wire_format_calls_tools_and_goes_on() {
         assert_eq!(ids.len(), 3, "{provider}: {events:?}");
         assert_eq!(ids[2], "9", "{provider}");
         assert!(
-            text(&events).ends_with(r#"The tool said: {"id":"9","state":"shipped"}"#),
+            said(&events).ends_with(r#"The tool said: {"id":"9","state":"shipped"}"#),
             "{provider}: {}",
-            text(&events)
+            said(&events)
         );
         assert_eq!(talk.shop.asked().len() - before, 3, "{provider}");
         let requests = talk.fake.requests();
