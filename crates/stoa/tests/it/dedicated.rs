@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 use stoa_fake_ai::FakeAi;
-use stoa_platform_db::testing::{cluster_url, create_empty};
+use stoa_platform_db::testing::create_empty;
 
-use crate::keys::caller;
 use crate::pages::set_password;
 use crate::program::Program;
-use crate::serving::{MASTER_KEY, Serving, on_empty_database};
-use crate::support::{Browser, Caller, Conversation, TestInstance, model_at, problem, said};
+use crate::support::{
+    Browser, Caller, Conversation, MASTER_KEY, Serving, TestInstance, execute, model_at,
+    on_managed_cluster, problem, said,
+};
 use crate::tls_postgres::TlsPostgres;
 
 const OWN_KEY: &str = "own:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -39,14 +40,6 @@ fn environment_of(program: &Program, slug: &str) -> Environment {
     serde_json::from_str(&printed.stdout).unwrap()
 }
 
-async fn execute(url: &str, sql: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-}
-
 /// Asks in a conversation; the whole answer.
 async fn answer(chat: &Conversation) -> String {
     let question = "Within how many days can I bring it back?";
@@ -64,12 +57,9 @@ async fn get(caller: &Caller, key: &str, path: &str) -> Value {
 #[tokio::test]
 async fn a_generated_configuration_is_a_whole_deployment_in_the_clients_own_database() {
     let fake = FakeAi::start().await.unwrap();
-    let platform = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let platform = on_managed_cluster().await;
     let (serving, platform) = Serving::start(platform, &["serve"]);
-    let before = caller(&serving, &platform);
+    let before = serving.caller(&platform);
     let client = TestInstance::active(&before, "Fernweh").await;
     client
         .add_model(&before, model_at(&fake.base_url(), "fake"))
@@ -96,7 +86,7 @@ async fn a_generated_configuration_is_a_whole_deployment_in_the_clients_own_data
         printed[1].starts_with("ada@example.com sets a password here, once"),
         "{printed:?}"
     );
-    let after = caller(&serving, &program);
+    let after = serving.caller(&program);
     let listed = after
         .platform(Method::GET, "/instances")
         .send()
@@ -237,7 +227,7 @@ async fn an_empty_database_becomes_one_and_the_registry_follows_the_environment(
     let (mut serving, program) = Serving::start(program, &["serve"]);
     let second = serving.printed(3);
     assert_ne!(first[2], second[2]);
-    let server = caller(&serving, &program);
+    let server = serving.caller(&program);
     let mut browser = Browser::default();
     let old = browser
         .open(

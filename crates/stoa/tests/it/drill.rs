@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_postgres::{Act, Answer, Behaviour, Cell, Proxy, Script};
-use stoa_platform_db::testing::{cluster_url, create_empty};
+use stoa_platform_db::testing::create_empty;
 use tokio::task::JoinSet;
 
 use secrecy::ExposeSecret as _;
 
-use crate::crash::caller;
 use crate::program::Program;
-use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, TestInstance};
+use crate::support::{Caller, Serving, TestInstance, on_managed_cluster};
 
 /// How long visitors are watched before, and while the others' databases are bad: long enough for
 /// the slow one to answer, for breakers to open and to probe.
@@ -149,12 +147,9 @@ async fn visitors(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_a_slow_and_a_hostile_database_do_not_touch_a_healthy_client() {
-    let program: Program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let program: Program = on_managed_cluster().await;
     let (serving, program) = Serving::start(program, &["serve"]);
-    let server = Arc::new(caller(&serving, &program));
+    let server = Arc::new(serving.caller(&program));
     let healthy = TestInstance::create(&server, "Healthy").await;
     make_answering(&server, &healthy).await;
     let (dead, dead_proxy) = behind_a_proxy(&server, "Dead").await;

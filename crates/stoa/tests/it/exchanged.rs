@@ -4,11 +4,11 @@
 use reqwest::{Method, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use stoa_fake_ai::FakeAi;
 
 use crate::support::{
-    Conversation, Server, TestInstance, ToolServer, model_at, problem, read_stream,
+    Conversation, Server, TestInstance, ToolServer, execute, model_at, problem, read_stream,
 };
 
 const KEY: &str = "sk-test-0123456789abcdef";
@@ -36,12 +36,7 @@ impl World {
 
     /// Does something to a database behind the server's back, and starts the server anew.
     async fn tampered(self, url: &str, sql: &str) -> Self {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
+        execute(url, sql).await;
         let database = self.server.stop().await;
         Self {
             server: Server::on(database, |_| {}).await,
@@ -99,11 +94,6 @@ impl World {
     }
 }
 
-fn database_of(instance: &TestInstance) -> String {
-    let url = instance.created["env"]["CLIENT_DATABASE_URL"].as_str();
-    url.unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn exchanged_database_addresses_and_data_keys_open_for_nobody() {
     let mut world = World::build().await;
@@ -143,7 +133,7 @@ async fn exchanged_ai_keys_go_nowhere_and_are_asked_for_again() {
     world.ours.add_model(&world.server, second).await;
 
     // Between two rows.
-    let (ours, theirs) = (database_of(&world.ours), database_of(&world.theirs));
+    let (ours, theirs) = (world.ours.database_url(), world.theirs.database_url());
     let exchange = "UPDATE stoa.api_configurations c SET sealed = o.sealed
                     FROM stoa.api_configurations o WHERE o.id <> c.id";
     let world = world.tampered(&ours, exchange).await;
@@ -242,7 +232,7 @@ async fn exchanged_headers_of_tools_go_nowhere_and_are_asked_for_again() {
         assert_eq!(added.status(), 201);
     }
     let exchange = "UPDATE stoa.tools c SET sealed = o.sealed FROM stoa.tools o WHERE o.id <> c.id";
-    let database = database_of(&world.ours);
+    let database = world.ours.database_url();
     let world = world.tampered(&database, exchange).await;
     let list = world.server.client(&world.ours.key, Method::GET, "/tools");
     let list: Value = list.send().await.unwrap().json().await.unwrap();

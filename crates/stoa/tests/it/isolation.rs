@@ -9,8 +9,9 @@ use stoa_outbound::AddressPolicy;
 
 use crate::pages::signed_in_super_admin;
 use crate::program::Program;
-use crate::serving::{Serving, on_empty_database};
-use crate::support::{Browser, Server, TestInstance, problem, read_stream};
+use crate::support::{
+    Browser, Server, Serving, TestInstance, on_empty_database, problem, read_stream,
+};
 
 /// An instance whose database is to be the client's own, and is not connected yet.
 async fn unconnected(server: &Server, name: &str) -> TestInstance {
@@ -27,11 +28,6 @@ async fn unconnected(server: &Server, name: &str) -> TestInstance {
         .unwrap();
     assert_eq!(created.status(), StatusCode::CREATED);
     TestInstance::with_key(server, created.json().await.unwrap()).await
-}
-
-fn database_of(instance: &TestInstance) -> String {
-    let url = instance.created["env"]["CLIENT_DATABASE_URL"].as_str();
-    url.unwrap().to_owned()
 }
 
 async fn call(
@@ -70,7 +66,7 @@ async fn with_the_walls_up_a_database_is_one_instances_and_not_the_platforms() {
     let server = Server::start().await;
     let owner = TestInstance::active(&server, "Owner").await;
     let other = unconnected(&server, "Other").await;
-    let shared = json!({ "url": database_of(&owner) });
+    let shared = json!({ "url": owner.database_url() });
     let report = call(
         &server,
         &other,
@@ -98,7 +94,7 @@ async fn with_client_isolation_off_two_instances_share_all_content_and_nothing_e
     let server = Server::start_with(|options| options.client_isolation = false).await;
     let owner = TestInstance::answering_from(&server, "Owner", &fake.base_url()).await;
     let other = unconnected(&server, "Other").await;
-    let shared = json!({ "url": database_of(&owner) });
+    let shared = json!({ "url": owner.database_url() });
     let report = call(
         &server,
         &other,
@@ -166,7 +162,7 @@ async fn with_client_isolation_off_two_instances_share_all_content_and_nothing_e
     let charged = [(owner.id.clone(),)];
     assert_eq!(counted(&mut platform).await, charged);
     // Long enough ago for the sweeps to look at it.
-    let mut client = PgConnection::connect(&database_of(&owner)).await.unwrap();
+    let mut client = PgConnection::connect(&owner.database_url()).await.unwrap();
     sqlx::query("UPDATE stoa.chat_messages SET finished_at = now() - interval '5 minutes'")
         .execute(&mut client)
         .await

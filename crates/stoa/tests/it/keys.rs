@@ -13,8 +13,9 @@ use stoa_fake_ai::FakeAi;
 use stoa_platform_db::testing::{cluster_url, create_empty};
 
 use crate::program::{Program, Run};
-use crate::serving::{MASTER_KEY, Serving};
-use crate::support::{Caller, Conversation, TestInstance, eventually, model_at, said};
+use crate::support::{
+    Caller, Conversation, MASTER_KEY, Serving, TestInstance, eventually, model_at, said,
+};
 
 const NEW_KEY: &str = "k2:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -53,13 +54,6 @@ fn both() -> String {
     format!("{NEW_KEY},{MASTER_KEY}")
 }
 
-pub(crate) fn caller(serving: &Serving, program: &Program) -> Caller {
-    let token = program.run(&["token", "create", "--name", "tests"]);
-    assert_eq!(token.status, 0, "{token:?}");
-    let base = format!("http://{}", serving.address);
-    Caller::new(base, token.stdout.trim().to_owned())
-}
-
 fn rotated(run: &Run) -> Value {
     assert_eq!(run.status, 0, "{run:?}");
     serde_json::from_str(&run.stdout).unwrap()
@@ -89,7 +83,7 @@ async fn answer(chat: &Conversation) -> String {
 async fn the_newest_key_takes_over_while_the_server_serves_and_the_old_one_can_go() {
     let (platform, fake) = (Platform::new().await, FakeAi::start().await.unwrap());
     let (serving, program) = Serving::start(platform.program(MASTER_KEY), &["serve"]);
-    let owner = caller(&serving, &program);
+    let owner = serving.caller(&program);
     let instance = TestInstance::create(&owner, "Acme").await;
     let slow = model_at(&fake.base_url(), "fake:tokens=80,rate=40");
     instance.add_model(&owner, slow).await;
@@ -105,7 +99,7 @@ async fn the_newest_key_takes_over_while_the_server_serves_and_the_old_one_can_g
     );
 
     let (serving, program) = Serving::start(platform.program(&both()), &["serve"]);
-    let owner = caller(&serving, &program);
+    let owner = serving.caller(&program);
     let doctor = program.run(&["doctor"]).stdout;
     let told = "k2: it holds nothing; k1: it wraps 2 data keys and it seals 1 answer kept until ";
     assert!(doctor.contains(told), "{doctor}");
@@ -259,7 +253,7 @@ async fn a_rotation_that_was_killed_goes_on_where_it_was() {
 async fn what_a_server_with_the_old_key_makes_meanwhile_is_found_by_the_next_run() {
     let platform = Platform::new().await;
     let (late, late_program) = Serving::start(platform.program(MASTER_KEY), &["serve"]);
-    let owner = caller(&late, &late_program);
+    let owner = late.caller(&late_program);
     let program = platform.program(&both());
     let first = rotated(&program.run(&["keys", "rotate", "--json"]));
     assert_eq!(first["data_keys"], 0);

@@ -3,24 +3,17 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
-use stoa_platform_db::testing::cluster_url;
 
-use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, Conversation, TestInstance, model_at};
+use crate::support::{Conversation, Serving, TestInstance, model_at, on_managed_cluster};
 
 #[tokio::test]
 async fn secrets_and_conversations_are_not_logged() {
     let fake = FakeAi::start().await.unwrap();
-    let program = on_empty_database()
+    let program = on_managed_cluster()
         .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8")
         .with("RUST_LOG", "debug,sqlx=info");
     let (serving, program) = Serving::start(program, &["serve"]);
-    let token = program.run(&["token", "create", "--name", "tests", "--json"]);
-    let token: Value = serde_json::from_str(&token.stdout).unwrap();
-    let token = token["token"].as_str().unwrap().to_owned();
-    let server = Caller::new(format!("http://{}", serving.address), token.clone());
+    let server = serving.caller(&program);
 
     let instance = TestInstance::create(&server, "Acme").await;
     let model = model_at(&fake.base_url(), "fake");
@@ -88,7 +81,7 @@ async fn secrets_and_conversations_are_not_logged() {
         "quokka",
         password.as_str(),
         link.as_str(),
-        token.as_str(),
+        server.platform_token(),
         instance.key.as_str(),
         chat.token.as_str(),
     ];

@@ -11,22 +11,13 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use stoa_fake_ai::FakeAi;
-use stoa_platform_db::testing::cluster_url;
 
-use crate::program::Program;
-use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, StreamEvent, TestInstance, model_at, read_stream, said};
+use crate::support::{
+    Caller, Serving, StreamEvent, TestInstance, model_at, on_managed_cluster, read_stream, said,
+};
 
 /// The sweep has closed what a crash left by then.
 const SWEPT: Duration = Duration::from_secs(60);
-
-pub(crate) fn caller(serving: &Serving, program: &Program) -> Caller {
-    let token = program.run(&["token", "create", "--name", "tests", "--json"]);
-    assert_eq!(token.status, 0, "{token:?}");
-    let token: Value = serde_json::from_str(&token.stdout).unwrap();
-    let token = token["token"].as_str().unwrap().to_owned();
-    Caller::new(format!("http://{}", serving.address), token)
-}
 
 async fn history(caller: &Caller, token: &str, session: &str) -> Value {
     let path = format!("/sessions/{session}/messages");
@@ -41,12 +32,9 @@ async fn history(caller: &Caller, token: &str, session: &str) -> Value {
 #[tokio::test]
 async fn an_answer_cut_by_a_crash_is_closed_as_interrupted_with_what_was_saved() {
     let fake = FakeAi::start().await.unwrap();
-    let program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let program = on_managed_cluster().await;
     let (serving, program) = Serving::start(program, &["serve"]);
-    let before = caller(&serving, &program);
+    let before = serving.caller(&program);
     let instance = TestInstance::create(&before, "Acme").await;
     instance
         .add_model(
@@ -71,7 +59,7 @@ async fn an_answer_cut_by_a_crash_is_closed_as_interrupted_with_what_was_saved()
     serving.end_by(rustix::process::Signal::KILL);
 
     let (serving, program) = Serving::start(program, &["serve"]);
-    let after = caller(&serving, &program);
+    let after = serving.caller(&program);
     let left = history(&after, &token, &session).await;
     assert_eq!(left[0]["content"], "a long story, please");
     // Whoever comes back is told as soon as it is known that nobody writes it any more.

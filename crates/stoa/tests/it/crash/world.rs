@@ -10,13 +10,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use stoa_domain::{Clock, Random};
 use stoa_fake_ai::FakeAi;
-use stoa_platform_db::testing::cluster_url;
 use tokio::sync::broadcast;
 
-use super::caller;
 use crate::program::Program;
-use crate::serving::{Serving, free_address, on_empty_database};
-use crate::support::{Caller, TestInstance, model_at};
+use crate::support::{Caller, Serving, TestInstance, free_address, model_at, on_managed_cluster};
 
 /// How the models of its two clients write: in a quarter of a second, and in three seconds, so that
 /// what has arrived is saved before the end.
@@ -66,12 +63,9 @@ impl World {
     /// not run.
     pub(super) async fn create(name: String, random: Random) -> Arc<Self> {
         let fake = FakeAi::start().await.unwrap();
-        let program = on_empty_database()
-            .await
-            .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-            .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+        let program = on_managed_cluster().await;
         let (serving, program) = Serving::start(program, &["serve"]);
-        let owner = caller(&serving, &program);
+        let owner = serving.caller(&program);
         let mut clients = Vec::new();
         for (name, words, rate) in CLIENTS {
             let instance = TestInstance::create(&owner, name).await;

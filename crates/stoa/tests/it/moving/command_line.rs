@@ -1,21 +1,15 @@
 //! Moving on the command line, without a running server and beside one.
 
 use serde_json::{Value, json};
-use stoa_platform_db::testing::cluster_url;
 
 use super::{number, own_database};
-use crate::crash::caller;
-use crate::serving::{Serving, on_empty_database};
-use crate::support::TestInstance;
+use crate::support::{Serving, TestInstance, on_managed_cluster};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_moves_a_database_and_drops_the_one_that_was_left() {
-    let program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let program = on_managed_cluster().await;
     let (serving, program) = Serving::start(program, &["serve"]);
-    let server = caller(&serving, &program);
+    let server = serving.caller(&program);
     let client = TestInstance::active(&server, "Acme").await;
     client.session(&server).await;
     serving.end_by(rustix::process::Signal::TERM);
@@ -52,7 +46,7 @@ async fn a_command_moves_a_database_and_drops_the_one_that_was_left() {
     let run = program.run(&back);
     assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run:?}");
     assert!(run.stdout.starts_with("The move is done"), "{run:?}");
-    let server = caller(&serving, &program);
+    let server = serving.caller(&program);
     let (_, shown) = super::call(
         &server,
         &client,

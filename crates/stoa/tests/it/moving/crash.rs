@@ -6,20 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use stoa_fake_ai::FakeAi;
-use stoa_platform_db::testing::cluster_url;
 
-use super::{ask, begin_move, latest_move, managed_database, number, own_database, run};
-use crate::crash::caller;
-use crate::serving::{Serving, on_empty_database};
-use crate::support::{TestInstance, model_at};
+use super::{ask, begin_move, latest_move, managed_database, number, own_database};
+use crate::support::{Serving, TestInstance, execute, model_at, on_managed_cluster};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_survives_a_process_that_is_killed_again_and_again() {
     let fake = FakeAi::start().await.unwrap();
-    let mut program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let mut program = on_managed_cluster().await;
     let platform = program.value("PLATFORM_DATABASE_URL").to_owned();
     let own = own_database().await;
     let mut client: Option<(TestInstance, String, String)> = None;
@@ -31,7 +25,7 @@ async fn a_move_survives_a_process_that_is_killed_again_and_again() {
         );
         let (serving, started) = Serving::start(program, &["serve"]);
         program = started;
-        let server = caller(&serving, &program);
+        let server = serving.caller(&program);
         if client.is_none() {
             let made = TestInstance::create(&server, "Unlucky").await;
             made.add_model(&server, model_at(&fake.base_url(), "fake"))
@@ -42,7 +36,7 @@ async fn a_move_survives_a_process_that_is_killed_again_and_again() {
                  SELECT gen_random_uuid(), '{session}', 'agent', 'complete', repeat('words ', 200), now(), now(), now()
                  FROM generate_series(1, 4000)"
             );
-            run(&managed_database(&made), &fill).await;
+            execute(&managed_database(&made), &fill).await;
             begin_move(&server, &made, json!({ "url": own, "move": true })).await;
             client = Some((made, session, token));
         }
@@ -68,7 +62,7 @@ async fn a_move_survives_a_process_that_is_killed_again_and_again() {
     }
     println!("killed in {phases:?}");
     let (serving, program) = Serving::start(program, &["serve"]);
-    let server = caller(&serving, &program);
+    let server = serving.caller(&program);
     let (made, session, token) = client.as_ref().unwrap();
     ask(&server, token, session, "last").await.unwrap();
     acknowledged += 1;

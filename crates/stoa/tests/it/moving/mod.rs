@@ -45,14 +45,6 @@ async fn number(url: &str, sql: &str) -> i64 {
         .expect("a number")
 }
 
-async fn run(url: &str, sql: &str) {
-    let mut connection = PgConnection::connect(url).await.expect("a connection");
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await
-        .expect("runs");
-}
-
 /// Sends a request of the client's; gives the status and the body.
 async fn call(
     server: &Caller,

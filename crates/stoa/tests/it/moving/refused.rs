@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use stoa_fake_postgres::{Behaviour, Proxy};
 
-use super::{begin_move, call, managed_database, moved, number, own_database, run};
-use crate::support::{Server, TestInstance, problem};
+use super::{begin_move, call, managed_database, moved, number, own_database};
+use crate::support::{Server, TestInstance, execute, problem};
 
 const TRACES: &str = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE nspname = 'stoa' AND (relname LIKE 'mov%' OR relname LIKE '%arriv%')";
@@ -128,7 +128,7 @@ async fn rows_that_are_there_already_end_a_move_and_the_chat_goes_on_where_it_wa
     begin_move(&server, &client, json!({ "url": own, "move": true })).await;
     moved(&server, &client, "preparing").await;
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    run(
+    execute(
         url.as_str(),
         "UPDATE stoa.move_arrival SET move_id = gen_random_uuid();
         INSERT INTO stoa.rag_instructions VALUES (true, '{}', now())",
@@ -165,7 +165,7 @@ async fn a_new_database_that_dies_in_the_middle_changes_nothing_and_the_move_goe
          SELECT gen_random_uuid(), '{session}', 'user', 'complete', repeat('words ', 200), now(), now(), now()
          FROM generate_series(1, 20000)"
     );
-    run(&old, &fill).await;
+    execute(&old, &fill).await;
     let own = own_database().await;
     let address: url::Url = own.parse().unwrap();
     let real = format!("127.0.0.1:{}", address.port().unwrap());
@@ -222,7 +222,7 @@ async fn a_present_database_that_dies_in_the_middle_is_left_when_it_is_back() {
          SELECT gen_random_uuid(), '{session}', 'user', 'complete', repeat('words ', 200), now(), now(), now()
          FROM generate_series(1, 20000)"
     );
-    run(&own, &fill).await;
+    execute(&own, &fill).await;
     begin_move(&server, &client, json!({ "mode": "managed", "move": true })).await;
     moved(&server, &client, "copying").await;
     proxy.set(Behaviour::Dead).await;

@@ -9,8 +9,9 @@ use stoa_platform_db::testing::cluster_url;
 use url::Url;
 
 use super::OwnDatabase;
-use crate::serving::{self, Serving, free_address, get_at};
-use crate::support::{Caller, Server, TestInstance, expect};
+use crate::support::{
+    Caller, Server, Serving, TestInstance, expect, free_address, get_at, on_empty_database,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_database_shows_in_the_metrics_and_on_no_public_port() {
@@ -26,7 +27,7 @@ async fn a_dead_database_shows_in_the_metrics_and_on_no_public_port() {
     let proxy = Proxy::start(&real).await.unwrap();
 
     let metrics = free_address();
-    let program = serving::on_empty_database()
+    let program = on_empty_database()
         .await
         .with("STOA_METRICS_ADDR", &metrics.to_string())
         .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");

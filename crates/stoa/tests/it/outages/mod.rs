@@ -12,7 +12,7 @@ use stoa_domain::{Clock, InstanceId, Random};
 use stoa_fake_ai::FakeAi;
 use stoa_platform_db::testing::cluster_url;
 
-use crate::support::{Caller, Server, TestInstance, expect, model_at};
+use crate::support::{Caller, Server, TestInstance, execute, expect, model_at};
 
 /// A client's own database, with what its owner may do there and the platform may not.
 struct OwnDatabase {
@@ -101,11 +101,7 @@ async fn connect(url: &str) -> PgConnection {
 
 /// Runs a statement as the cluster's superuser.
 async fn on_cluster(sql: &str) {
-    let mut cluster = connect(&cluster_url()).await;
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut cluster)
-        .await
-        .expect("the superuser may");
+    execute(&cluster_url(), sql).await;
 }
 
 /// An active instance on a database of its own, whose model behaves as `behaviour` says.

@@ -107,6 +107,12 @@ impl TestInstance {
         id
     }
 
+    /// The address of its managed database, as its client was given it.
+    pub fn database_url(&self) -> String {
+        let url = &self.created["env"]["CLIENT_DATABASE_URL"];
+        url.as_str().expect("an address").to_owned()
+    }
+
     /// Adds a text and waits until it is found by search.
     pub async fn add_text(&self, server: &Caller, title: &str, text: &str) -> String {
         let body = json!({ "title": title, "text": text });

@@ -6,6 +6,8 @@ mod conversation;
 mod instance;
 mod mcp_server;
 mod server;
+mod serving;
+mod sql;
 mod tool_server;
 
 use std::time::{Duration, Instant};
@@ -16,6 +18,10 @@ pub use conversation::{Conversation, whole};
 pub use instance::{TestInstance, model_at};
 pub use mcp_server::{McpServer, mcp_tool};
 pub use server::{Caller, Server, expect, problem};
+pub use serving::{
+    MASTER_KEY, Serving, connect, free_address, get_at, on_empty_database, on_managed_cluster,
+};
+pub use sql::{execute, value};
 pub use tool_server::ToolServer;
 
 /// Waits until `check` gives something, for at most ten seconds.

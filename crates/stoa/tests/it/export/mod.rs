@@ -1,8 +1,9 @@
 //! Everything of an instance as an archive: whole, loadable without us, without secrets, without
 //! anybody else's.
 
+mod archive;
+
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,53 +11,15 @@ use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use stoa_fake_ai::FakeAi;
-use stoa_platform_db::testing::{cluster_url, create_empty};
+use stoa_platform_db::testing::create_empty;
 
-use crate::keys::caller;
-use crate::serving::{Serving, on_empty_database};
-use crate::support::{Caller, Server, TestInstance, problem, read_stream};
+use archive::Archive;
 
-/// An archive's entries, in order.
-struct Archive(Vec<(String, Vec<u8>)>);
-
-impl Archive {
-    fn of(bytes: &[u8]) -> Self {
-        let mut archive = tar::Archive::new(bytes);
-        let entries = archive.entries().unwrap().map(|entry| {
-            let mut entry = entry.unwrap();
-            let path = entry.path().unwrap().to_str().unwrap().to_owned();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).unwrap();
-            (path, content)
-        });
-        Self(entries.collect())
-    }
-
-    fn get(&self, path: &str) -> &[u8] {
-        let found = self.0.iter().find(|(name, _)| name == path);
-        &found
-            .unwrap_or_else(|| panic!("{path} in {:?}", self.paths()))
-            .1
-    }
-
-    fn paths(&self) -> Vec<&str> {
-        self.0.iter().map(|(path, _)| path.as_str()).collect()
-    }
-
-    fn lines(&self, table: &str) -> Vec<Value> {
-        let content = self.get(&format!("ndjson/{table}.ndjson"));
-        let text = std::str::from_utf8(content).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    fn manifest(&self) -> Value {
-        serde_json::from_slice(self.get("manifest.json")).unwrap()
-    }
-}
+use crate::support::{
+    Caller, Conversation, Server, Serving, TestInstance, execute, expect, on_managed_cluster,
+    problem, value,
+};
 
 async fn export(server: &Caller, key: &str) -> Archive {
     let response = server
@@ -67,28 +30,6 @@ async fn export(server: &Caller, key: &str) -> Archive {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "application/x-tar");
     Archive::of(&response.bytes().await.unwrap())
-}
-
-fn database_of(instance: &TestInstance) -> String {
-    let url = instance.created["env"]["CLIENT_DATABASE_URL"].as_str();
-    url.unwrap().to_owned()
-}
-
-async fn execute(url: &str, sql: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-}
-
-async fn value(url: &str, sql: &str) -> String {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    let (value,): (String,) = sqlx::query_as(AssertSqlSafe(sql.to_owned()))
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    value
 }
 
 /// What a table would look like if somebody wanted to break the format that it is exported in.
@@ -103,12 +44,8 @@ async fn upload(server: &Caller, instance: &TestInstance, name: &str, content: &
     let added = server
         .client(&instance.key, Method::POST, "/documents")
         .header("content-type", "multipart/form-data; boundary=limit")
-        .body(body)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(added.status(), StatusCode::ACCEPTED);
-    let added: Value = added.json().await.unwrap();
+        .body(body);
+    let added = expect(added, StatusCode::ACCEPTED).await;
     let id = added["id"].as_str().unwrap().to_owned();
     instance.finished_document(server, &id).await;
     id
@@ -127,7 +64,7 @@ async fn add_tool(server: &Caller, instance: &TestInstance) {
     let added = server
         .client(&instance.key, Method::POST, "/tools")
         .json(&tool);
-    assert_eq!(added.send().await.unwrap().status(), StatusCode::CREATED);
+    expect(added, StatusCode::CREATED).await;
 }
 
 #[tokio::test]
@@ -142,20 +79,13 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
     let evil = upload(&server, &ours, "notes.txt", "root:x:0:0").await;
     // However it came there.
     execute(
-        &database_of(&ours),
+        &ours.database_url(),
         "UPDATE stoa.documents SET file_name = '../../etc/passwd' WHERE file_name IS NOT NULL",
     )
     .await;
     add_tool(&server, &ours).await;
-    let (session, token) = ours.session(&server).await;
-    let asked = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": AWKWARD }));
-    read_stream(asked.send().await.unwrap(), |_| false).await;
+    let chat = Conversation::begin(&server, &ours).await;
+    chat.events(AWKWARD).await;
 
     let archive = export(&server, &ours.key).await;
     assert_eq!(archive.paths()[0], "README.txt");
@@ -175,7 +105,7 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
     }
     assert_eq!(
         manifest["files"].as_array().unwrap().len(),
-        archive.0.len() - 1
+        archive.paths().len() - 1
     );
     let tables = manifest["tables"].as_object().unwrap();
     for (table, rows) in tables {
@@ -184,7 +114,7 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
             usize::try_from(rows.as_u64().unwrap()).unwrap()
         );
     }
-    let url = database_of(&ours);
+    let url = ours.database_url();
     let listed = value(
         &url,
         "SELECT string_agg(table_name, ',' ORDER BY table_name) FROM information_schema.tables
@@ -211,11 +141,7 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
         b"root:x:0:0"
     );
 
-    let whole: Vec<u8> = archive
-        .0
-        .iter()
-        .flat_map(|(_, content)| content.clone())
-        .collect();
+    let whole = archive.whole();
     let whole = String::from_utf8_lossy(&whole);
     let sealed = value(
         &url,
@@ -232,7 +158,7 @@ async fn an_export_is_whole_and_holds_no_secret_and_nobody_elses() {
         hash.await,
         TOOLS_SECRET.into(),
         "orders.example.com".into(),
-        token,
+        chat.token,
         ours.key.clone(),
         "sk-test-0123456789abcdef".into(),
         "postgres://".into(),
@@ -260,21 +186,14 @@ async fn the_sql_of_an_export_loads_into_a_postgresql_without_us_and_without_pgv
         .await;
     instance.add_text(&server, "Awkward", AWKWARD).await;
     add_tool(&server, &instance).await;
-    let url = database_of(&instance);
+    let url = instance.database_url();
     execute(
         &url,
         "UPDATE stoa.document_chunks SET embedding = stoa.to_vector('{1, 2.5, -3}'), embedding_model = 'm'",
     )
     .await;
-    let (session, token) = instance.session(&server).await;
-    let asked = server
-        .visitor(
-            &token,
-            Method::POST,
-            &format!("/sessions/{session}/messages"),
-        )
-        .json(&json!({ "content": AWKWARD }));
-    read_stream(asked.send().await.unwrap(), |_| false).await;
+    let chat = Conversation::begin(&server, &instance).await;
+    chat.events(AWKWARD).await;
     let archive = export(&server, &instance.key).await;
 
     let folder = tempfile::tempdir().unwrap();
@@ -334,7 +253,7 @@ fn load(folder: &Path, url: &str) {
             "schema.sql",
             "-f",
             "data.sql",
-            url,
+            &url,
         ])
         .current_dir(folder)
         .output()
@@ -348,11 +267,9 @@ fn load(folder: &Path, url: &str) {
 
 #[tokio::test]
 async fn the_operators_export_is_told_to_both_sides() {
-    let program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url());
+    let program = on_managed_cluster().await;
     let (serving, program) = Serving::start(program, &["serve"]);
-    let server = caller(&serving, &program);
+    let server = serving.caller(&program);
     let instance = TestInstance::active(&server, "Acme").await;
     instance
         .add_text(&server, "Returns", "Bring it back within 30 days.")
@@ -412,13 +329,11 @@ fn peak_memory(pid: u32) -> u64 {
 
 #[tokio::test]
 async fn a_large_export_takes_little_memory_and_a_reader_who_stops_is_dropped() {
-    let program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url());
+    let program = on_managed_cluster().await;
     let (serving, program) = Serving::start(program, &["serve"]);
-    let server = caller(&serving, &program);
+    let server = serving.caller(&program);
     let instance = TestInstance::active(&server, "Acme").await;
-    let url = database_of(&instance);
+    let url = instance.database_url();
     execute(
         &url,
         "INSERT INTO stoa.documents (id, title, source, media_type, byte_size, content_sha256, content,
