@@ -11,6 +11,7 @@
 mod copy;
 mod hostile;
 mod knowledge;
+mod left_behind;
 mod mcp_servers;
 mod migrations;
 mod moving;
@@ -19,6 +20,7 @@ mod pool;
 mod pool_outages;
 mod preflight;
 mod provision;
+mod sessions;
 mod settings;
 mod statements;
 mod supabase;

@@ -1,11 +1,8 @@
 //! Chat turns: begun once, kept whatever happens, finished once.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
 use stoa_client_db::{
     ClientConnection, PageRequest, feedback, messages,
-    messages::{FinishedAnswer, NewTurn, TurnStart},
+    messages::{FinishedAnswer, Message, NewTurn, TurnStart},
     sessions,
 };
 use stoa_domain::{
@@ -38,6 +35,12 @@ pub async fn begin(
         answer,
         messages::begin_turn(connection, &turn).await.unwrap(),
     )
+}
+
+/// A message that is there.
+pub async fn stored(connection: &ClientConnection, session: SessionId, id: MessageId) -> Message {
+    let found = messages::find(connection, session, id).await.unwrap();
+    found.expect("a message")
 }
 
 pub fn finished(content: &str) -> FinishedAnswer {
@@ -80,20 +83,13 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
             },
         })
     );
-    let stored = messages::find(&connection, session, answer)
-        .await
-        .unwrap()
-        .unwrap();
+    let streaming = stored(&connection, session, answer).await;
     assert_eq!(
-        (stored.role, stored.state),
+        (streaming.role, streaming.state),
         (MessageRole::Assistant, MessageState::Streaming)
     );
     assert_eq!(
-        messages::find(&connection, session, question)
-            .await
-            .unwrap()
-            .unwrap()
-            .content,
+        stored(&connection, session, question).await.content,
         "How  much?\n"
     );
 
@@ -118,15 +114,12 @@ async fn a_turn_stores_question_and_answer_and_knows_what_was_said_before() {
             .await
             .unwrap()
     );
-    let stored = messages::find(&connection, session, answer)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(stored.content, "Twelve.");
-    assert_eq!(stored.finish_reason, Some(FinishReason::Stop));
-    assert_eq!(stored.sources, serde_json::json!([{"sourceId": "1"}]));
-    assert_eq!(stored.steps, serde_json::json!([{"at": 7}]));
-    assert_eq!(stored.cost_micros, Some(1_200));
+    let last = stored(&connection, session, answer).await;
+    assert_eq!(last.content, "Twelve.");
+    assert_eq!(last.finish_reason, Some(FinishReason::Stop));
+    assert_eq!(last.sources, serde_json::json!([{"sourceId": "1"}]));
+    assert_eq!(last.steps, serde_json::json!([{"at": 7}]));
+    assert_eq!(last.cost_micros, Some(1_200));
 
     let (_, _, start) = begin(&connection, session, &hash, None, "And two?").await;
     let Some(TurnStart::New { history, .. }) = start else {
@@ -283,149 +276,6 @@ async fn a_person_who_took_over_is_not_talked_over_and_a_closed_conversation_ope
     assert_eq!(history.len(), 2, "the question and the person's reply");
     let open = sessions::find(&connection, session).await.unwrap().unwrap();
     assert_eq!((open.status, open.closed_at), (SessionStatus::Open, None));
-}
-
-#[tokio::test]
-async fn an_answer_that_somebody_follows_is_closed_once_its_writer_is_gone() {
-    let client = Client::new().await;
-    let (session, token) = client.session().await;
-    let connection = client.connection().await;
-    let (_, answer, _) = begin(&connection, session, &token.hash(), None, "a").await;
-    let (_, other, _) = begin(&connection, session, &token.hash(), None, "b").await;
-    let close = async |deadline| {
-        messages::interrupt_if_stale(&connection, answer, deadline, now())
-            .await
-            .unwrap()
-    };
-    assert!(!close(now() - Duration::from_secs(60)).await, "it is fresh");
-    assert!(close(now() + Duration::from_secs(1)).await);
-    assert!(!close(now() + Duration::from_secs(1)).await, "it is final");
-    let reason = async |id| {
-        let stored = messages::find(&connection, session, id).await.unwrap();
-        stored.unwrap().finish_reason
-    };
-    assert_eq!(reason(answer).await, Some(FinishReason::Interrupted));
-    assert_eq!(reason(other).await, None);
-}
-
-#[tokio::test]
-async fn what_a_dead_process_left_is_closed_and_counted_once() {
-    let client = Client::new().await;
-    let (session, token) = client.session().await;
-    let connection = client.connection().await;
-    let (_, stale, _) = begin(&connection, session, &token.hash(), None, "a").await;
-    let long_ago = now() - Duration::from_secs(600);
-    messages::save_partial(&connection, stale, "what had arrived", None, long_ago)
-        .await
-        .unwrap();
-    let (_, alive, _) = begin(&connection, session, &token.hash(), None, "b").await;
-
-    let deadline = now() - Duration::from_secs(60);
-    let closed = messages::interrupt_stale(&connection, deadline, now())
-        .await
-        .unwrap();
-    assert_eq!(closed.len(), 1);
-    assert_eq!(
-        (closed[0].id, closed[0].session_id, closed[0].characters),
-        (stale, session, 16)
-    );
-    assert!(
-        messages::interrupt_stale(&connection, deadline, now())
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let stored = messages::find(&connection, session, stale)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(stored.finish_reason, Some(FinishReason::Interrupted));
-    assert_eq!(stored.content, "what had arrived");
-
-    messages::finish(&connection, alive, &finished("done"))
-        .await
-        .unwrap();
-    let mut seen = HashSet::new();
-    let mut request = PageRequest {
-        limit: 1,
-        after: None,
-    };
-    loop {
-        let page = messages::finished_since(&connection, deadline, &request)
-            .await
-            .unwrap();
-        seen.extend(page.data.iter().map(|it| it.id));
-        request.after = page.next_cursor;
-        if request.after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen, HashSet::from([stale, alive]));
-}
-
-#[tokio::test]
-async fn lists_go_on_where_they_stopped() {
-    let client = Client::new().await;
-    let mut expected = Vec::new();
-    for number in 0..5 {
-        let (session, token) = client.session().await;
-        let connection = client.connection().await;
-        let text = format!("Question number {number} about ÄPFEL");
-        begin(&connection, session, &token.hash(), None, &text).await;
-        expected.insert(0, session);
-    }
-    let connection = client.connection().await;
-    let mut request = PageRequest {
-        limit: 2,
-        after: None,
-    };
-    let mut found = Vec::new();
-    loop {
-        let page = sessions::list(&connection, &Default::default(), &request)
-            .await
-            .unwrap();
-        found.extend(page.data.iter().map(|it| it.id));
-        match page.next_cursor {
-            Some(cursor) => request.after = stoa_client_db::Cursor::parse(&cursor.to_string()),
-            None => break,
-        }
-    }
-    assert_eq!(found, expected);
-    let filter = sessions::SessionFilter {
-        text: Some("NUMBER 3".into()),
-        ..Default::default()
-    };
-    let page = sessions::list(
-        &connection,
-        &filter,
-        &PageRequest {
-            limit: 50,
-            after: None,
-        },
-    )
-    .await;
-    assert_eq!(
-        page.unwrap()
-            .data
-            .iter()
-            .map(|it| it.id)
-            .collect::<Vec<_>>(),
-        [expected[1]]
-    );
-    let filter = sessions::SessionFilter {
-        status: Some(SessionStatus::Closed),
-        ..Default::default()
-    };
-    let page = sessions::list(
-        &connection,
-        &filter,
-        &PageRequest {
-            limit: 50,
-            after: None,
-        },
-    )
-    .await;
-    assert!(page.unwrap().data.is_empty());
 }
 
 #[tokio::test]
