@@ -3,23 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use moka::future::Cache;
 use secrecy::SecretString;
 use stoa_ai::Ai;
-use stoa_client_db::provision::ManagedCluster;
-use stoa_client_db::{AddressRules, ClientDatabases, ClientDbError, PooledConnection};
+use stoa_client_db::{ClientDatabases, ClientDbError, PooledConnection};
 use stoa_domain::seal::MasterKeyRing;
-use stoa_domain::{Clock, InstanceId, MessageId, Random, SessionId};
-use stoa_knowledge::ChildSettings;
+use stoa_domain::{Clock, InstanceId, Random};
 use stoa_outbound::Outbound;
-use stoa_platform_db::signals::{self, Signal};
 use stoa_platform_db::{DbError, PlatformDb, instances};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use url::Url;
 
 use crate::activity::Activity;
 use crate::budgets::BudgetNews;
@@ -32,6 +27,7 @@ use crate::looks::Remembered;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::moving;
+use crate::parts::{Parts, Settings};
 use crate::passwords::{PasswordError, Passwords};
 use crate::registry::{Registered, RegistryError};
 use crate::sign_in::backoff::Backoff;
@@ -42,57 +38,6 @@ const CACHE_IDLE: Duration = Duration::from_secs(300);
 /// A cached entry is read anew after this time even if the signal of its change was lost.
 const CACHE_LIFE: Duration = Duration::from_secs(60);
 const CACHED_INSTANCES: u64 = 20_000;
-
-/// What the program is started with.
-pub struct Settings {
-    /// The address people see.
-    pub public_url: Url,
-    /// The origin of the hosted chat and the widget's frame.
-    pub chat_url: Url,
-    /// Whether a client's database may not live in the platform's.
-    pub platform_isolation: bool,
-    /// Whether one database belongs to one instance. Where it does not, what is in a shared one is
-    /// everybody's who shares it.
-    pub client_isolation: bool,
-    /// The one instance that this deployment is dedicated to, if it is.
-    pub dedicated: Option<InstanceId>,
-    /// Which database addresses are taken.
-    pub address_rules: AddressRules,
-    /// Where managed client databases are created, if anywhere.
-    pub managed: Option<ManagedCluster>,
-    /// The proxies whose word counts on where a request comes from.
-    pub trusted_proxies: Vec<IpNet>,
-    /// The program that reads documents in a process of its own.
-    pub extractor: ChildSettings,
-    /// How long an answer waits for the visitor's word on a call of a tool.
-    pub confirmation_wait: Duration,
-}
-
-/// The parts that [`App::new`] is made of.
-pub struct Parts {
-    /// What the program is started with.
-    pub settings: Settings,
-    /// The platform's database.
-    pub platform: PlatformDb,
-    /// Its address, to keep clients' databases out of it.
-    pub platform_url: SecretString,
-    /// The operator's master keys.
-    pub keys: MasterKeyRing,
-    /// The door to addresses that clients chose.
-    pub outbound: Outbound,
-    /// The clients' databases.
-    pub clients: ClientDatabases,
-    /// The AI providers.
-    pub ai: Ai,
-    /// Time.
-    pub clock: Clock,
-    /// Randomness.
-    pub random: Random,
-    /// Every task, so that shutdown can wait.
-    pub tasks: TaskTracker,
-    /// Cancelled when the process is to end.
-    pub shutdown: CancellationToken,
-}
 
 /// The program's state. Use cases borrow it.
 pub struct App {
@@ -419,51 +364,6 @@ impl App {
     pub(crate) fn forget_all(&self) {
         self.instances.forget_all();
         self.contents.invalidate_all();
-    }
-
-    /// Tells every replica, this one first, that an instance's settings in its database changed.
-    ///
-    /// The change itself is committed, so a signal that cannot be sent is logged and not an error:
-    /// the others read the settings anew within a minute.
-    pub(crate) async fn tell_contents_changed(&self, instance: InstanceId) {
-        self.forget_contents(instance).await;
-        if let Err(error) = self.signal(Signal::ConfigurationChanged(instance)).await {
-            tracing::error!(%instance, %error, "other replicas were not told of changed settings");
-        }
-    }
-
-    /// Asks every replica to stop what it writes in a conversation.
-    pub(crate) async fn signal_stop(&self, session: SessionId) -> Result<(), DbError> {
-        self.signal(Signal::StopSession(session)).await
-    }
-
-    /// Tells every replica that the visitor has said whether a call of this answer may be made. The
-    /// word is stored and the writer looks for it now and then, so a signal that cannot be sent is
-    /// logged and not an error.
-    pub(crate) async fn tell_call_decided(&self, answer: MessageId) {
-        if let Err(error) = self.signal(Signal::CallDecided(answer)).await {
-            tracing::error!(%answer, %error, "replicas were not told of a visitor's word");
-        }
-    }
-
-    /// Tells the replica that writes this answer that somebody listens here.
-    pub(crate) async fn tell_answer_followed(&self, answer: MessageId) {
-        if let Err(error) = self.signal(Signal::AnswerFollowed(answer)).await {
-            tracing::warn!(%answer, %error, "the writer of an answer was not told of a listener");
-        }
-    }
-
-    /// Tells every replica that something is new in a conversation. What is new is stored, so a
-    /// signal that cannot be sent is logged and not an error.
-    pub(crate) async fn tell_session_changed(&self, session: SessionId) {
-        if let Err(error) = self.signal(Signal::SessionChanged(session)).await {
-            tracing::error!(%session, %error, "replicas were not told of a changed conversation");
-        }
-    }
-
-    async fn signal(&self, signal: Signal) -> Result<(), DbError> {
-        let mut connection = self.parts.platform.acquire().await?;
-        signals::send(&mut connection, signal).await
     }
 }
 

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::app::{Parts, Settings};
 use crate::chat::sweep;
 use crate::database;
+use crate::parts::{Parts, Settings};
 use crate::passwords::PasswordError;
 use crate::{App, fleet, housekeeping, signals, work};
 

@@ -3,6 +3,7 @@
 mod advice;
 mod connect;
 mod examine;
+mod ready;
 mod states;
 mod stored;
 mod supabase;
@@ -15,9 +16,9 @@ use crate::registry::RegistryError;
 
 pub use advice::advice;
 pub use connect::{ConnectError, Connected, NewAddress, check, put};
-pub(crate) use connect::{
-    MadeReady, Owner, accepted_from_client, connect_for, follow_operator, give_back, make_ready,
-    make_ready_for_operator,
+pub(crate) use connect::{connect_for, follow_operator};
+pub(crate) use ready::{
+    MadeReady, Owner, accepted_from_client, give_back, make_ready, make_ready_for_operator,
 };
 pub(crate) use states::{note, probe};
 pub use stoa_client_db::preflight::{Check, CheckStatus, PreflightReport};

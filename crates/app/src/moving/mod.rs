@@ -12,6 +12,7 @@ mod pause;
 mod previous;
 mod ready;
 mod report;
+mod run;
 mod switch;
 mod work;
 
