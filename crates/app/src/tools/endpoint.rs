@@ -121,11 +121,11 @@ impl Endpoint {
             };
         }
         let mut endpoint = stored.unwrap_or_default();
-        if let Some(url) = url.as_deref().map(str::trim) {
-            if endpoint.strands_a_header(url, &headers) {
+        if let Some(url) = url {
+            if endpoint.strands_a_header(url.trim(), &headers) {
                 return Err(ChangeRefused::HeadersRequired);
             }
-            url.clone_into(&mut endpoint.url);
+            url.trim().clone_into(&mut endpoint.url);
         }
         endpoint.change_headers(headers);
         Ok(Some(endpoint))

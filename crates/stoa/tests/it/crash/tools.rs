@@ -7,13 +7,12 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use stoa_fake_ai::{Behaviour, FakeAi};
-use stoa_platform_db::testing::cluster_url;
 
-use super::{SWEPT, caller, history};
+use super::{SWEPT, history};
 use crate::moving::managed_database;
-use crate::serving::{Serving, on_empty_database};
 use crate::support::{
-    Caller, Events, StreamEvent, TestInstance, eventually, model_at, problem, read_stream,
+    Caller, Events, Serving, StreamEvent, TestInstance, eventually, model_at, on_managed_cluster,
+    problem, read_stream,
 };
 use crate::tools::shop::Shop;
 
@@ -134,12 +133,9 @@ async fn states(instance: &TestInstance) -> Vec<String> {
 #[tokio::test]
 async fn calls_that_a_crash_cuts_are_not_made_again_and_what_is_known_is_said() {
     let (fake, shop) = (FakeAi::start().await.unwrap(), Shop::open().await);
-    let program = on_empty_database()
-        .await
-        .with("STOA_MANAGED_DATABASE_URL", &cluster_url())
-        .with("STOA_ALLOWED_PRIVATE_HOSTS", "127.0.0.0/8");
+    let program = on_managed_cluster().await;
     let (serving, program) = Serving::start(program, &["serve"]);
-    let before = caller(&serving, &program);
+    let before = serving.caller(&program);
     let instance = TestInstance::create(&before, "Shop").await;
     instance
         .add_model(&before, model_at(&fake.base_url(), "model"))
@@ -182,7 +178,7 @@ async fn calls_that_a_crash_cuts_are_not_made_again_and_what_is_known_is_said() 
     serving.end_by(rustix::process::Signal::KILL);
 
     let (serving, program) = Serving::start(program, &["serve"]);
-    let after = caller(&serving, &program);
+    let after = serving.caller(&program);
     // Nobody is there any more to make what is approved now, whether the word is still taken or not.
     let late = asking.decide(&after, &approval).await.status();
     assert!(

@@ -253,7 +253,7 @@ fn load(folder: &Path, url: &str) {
             "schema.sql",
             "-f",
             "data.sql",
-            &url,
+            url,
         ])
         .current_dir(folder)
         .output()
