@@ -11,6 +11,19 @@ use crate::{
     row::{all, column, one, word},
 };
 
+/// Selects whole configurations, by what follows.
+macro_rules! select_configurations {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, provider, model, sealed, key_hint, has_base_url, embedding_model,
+                    temperature, max_output_tokens, priority, enabled, input_price, output_price,
+                    tested_at, test_ok, test_error, created_at, updated_at
+             FROM stoa.api_configurations ",
+            $rest
+        )
+    };
+}
+
 /// What a person sets about a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiConfigurationSettings {
@@ -66,11 +79,9 @@ pub struct ApiConfiguration {
 pub async fn list(connection: &ClientConnection) -> Result<Vec<ApiConfiguration>, ClientDbError> {
     let rows = connection
         .query(
-            "SELECT id, name, provider, model, sealed, key_hint, has_base_url, embedding_model,
-                    temperature, max_output_tokens, priority, enabled, input_price, output_price,
-                    tested_at, test_ok, test_error, created_at, updated_at
-             FROM stoa.api_configurations
-             ORDER BY priority, provider = 'passages', created_at, id LIMIT 200",
+            select_configurations!(
+                "ORDER BY priority, provider = 'passages', created_at, id LIMIT 200"
+            ),
             &[],
         )
         .await?;
@@ -84,10 +95,7 @@ pub async fn find(
 ) -> Result<Option<ApiConfiguration>, ClientDbError> {
     let rows = connection
         .query(
-            "SELECT id, name, provider, model, sealed, key_hint, has_base_url, embedding_model,
-                    temperature, max_output_tokens, priority, enabled, input_price, output_price,
-                    tested_at, test_ok, test_error, created_at, updated_at
-             FROM stoa.api_configurations WHERE id = $1",
+            select_configurations!("WHERE id = $1"),
             &[(&id.as_uuid(), Type::UUID)],
         )
         .await?;

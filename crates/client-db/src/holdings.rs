@@ -10,30 +10,28 @@ use crate::{
     versioned::Versioned,
 };
 
+/// Asks whether there is a row in any of the tables of every schema, or of these.
+macro_rules! any_row {
+    ($($more:literal),*) => {
+        concat!(
+            "SELECT EXISTS (SELECT FROM stoa.chat_sessions)
+                 OR EXISTS (SELECT FROM stoa.client_users)
+                 OR EXISTS (SELECT FROM stoa.documents)
+                 OR EXISTS (SELECT FROM stoa.live_configurations)
+                 OR EXISTS (SELECT FROM stoa.rag_instructions)
+                 OR EXISTS (SELECT FROM stoa.api_configurations)
+                 OR EXISTS (SELECT FROM stoa.webhooks)
+                 OR EXISTS (SELECT FROM stoa.api_keys)",
+            $(" OR EXISTS (SELECT FROM stoa.", $more, ")",)*
+            " AS anything"
+        )
+    };
+}
+
 /// The tables that came with tools and budgets are asked where they are.
 const ANYTHING: Versioned = Versioned {
-    before: "SELECT EXISTS (SELECT FROM stoa.chat_sessions)
-                 OR EXISTS (SELECT FROM stoa.client_users)
-                 OR EXISTS (SELECT FROM stoa.documents)
-                 OR EXISTS (SELECT FROM stoa.live_configurations)
-                 OR EXISTS (SELECT FROM stoa.rag_instructions)
-                 OR EXISTS (SELECT FROM stoa.api_configurations)
-                 OR EXISTS (SELECT FROM stoa.webhooks)
-                 OR EXISTS (SELECT FROM stoa.api_keys) AS anything",
-    since: (
-        3,
-        "SELECT EXISTS (SELECT FROM stoa.chat_sessions)
-                 OR EXISTS (SELECT FROM stoa.client_users)
-                 OR EXISTS (SELECT FROM stoa.documents)
-                 OR EXISTS (SELECT FROM stoa.live_configurations)
-                 OR EXISTS (SELECT FROM stoa.rag_instructions)
-                 OR EXISTS (SELECT FROM stoa.api_configurations)
-                 OR EXISTS (SELECT FROM stoa.webhooks)
-                 OR EXISTS (SELECT FROM stoa.api_keys)
-                 OR EXISTS (SELECT FROM stoa.tools)
-                 OR EXISTS (SELECT FROM stoa.mcp_servers)
-                 OR EXISTS (SELECT FROM stoa.budgets) AS anything",
-    ),
+    before: any_row!(),
+    since: (3, any_row!("tools", "mcp_servers", "budgets")),
 };
 
 /// Whether the database holds anything that somebody put there: conversations, people, documents,

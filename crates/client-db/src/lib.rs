@@ -10,6 +10,8 @@
 //! Query functions borrow a [`ClientConnection`]; a [`Transaction`] is one too.
 
 mod address;
+#[cfg(test)]
+mod behind;
 mod condition;
 mod connection;
 mod copy;

@@ -22,6 +22,18 @@ const SERVERS_SINCE: i32 = 3;
 /// The constraint that keeps names apart.
 pub const NAME_TAKEN: &str = "mcp_servers_name_taken";
 
+/// Selects whole servers, by what follows.
+macro_rules! select_servers {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, enabled, sealed, allowed, version, listed, left_out, listed_at,
+                    list_error, created_at, updated_at
+             FROM stoa.mcp_servers ",
+            $rest
+        )
+    };
+}
+
 /// What a person sets about a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpServerSettings {
@@ -108,12 +120,7 @@ pub async fn list(connection: &ClientConnection) -> Result<Vec<StoredMcpServer>,
         return Ok(Vec::new());
     }
     let rows = connection
-        .query(
-            "SELECT id, name, enabled, sealed, allowed, version, listed, left_out, listed_at,
-                    list_error, created_at, updated_at
-             FROM stoa.mcp_servers ORDER BY name, id LIMIT 10",
-            &[],
-        )
+        .query(select_servers!("ORDER BY name, id LIMIT 10"), &[])
         .await?;
     all(&rows, read)
 }
@@ -151,9 +158,7 @@ pub async fn find(
     }
     let rows = connection
         .query(
-            "SELECT id, name, enabled, sealed, allowed, version, listed, left_out, listed_at,
-                    list_error, created_at, updated_at
-             FROM stoa.mcp_servers WHERE id = $1",
+            select_servers!("WHERE id = $1"),
             &[(&id.as_uuid(), Type::UUID)],
         )
         .await?;

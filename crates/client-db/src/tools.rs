@@ -19,6 +19,18 @@ const TOOLS_SINCE: i32 = 3;
 /// The constraint that keeps names apart.
 pub const NAME_TAKEN: &str = "tools_name_taken";
 
+/// Selects whole tools, by what follows.
+macro_rules! select_tools {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, description, parameters, method, writes, timeout_ms, enabled, sealed,
+                    created_at, updated_at
+             FROM stoa.tools ",
+            $rest
+        )
+    };
+}
+
 /// What a person sets about a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolSettings {
@@ -59,12 +71,7 @@ pub async fn list(connection: &ClientConnection) -> Result<Vec<StoredTool>, Clie
         return Ok(Vec::new());
     }
     let rows = connection
-        .query(
-            "SELECT id, name, description, parameters, method, writes, timeout_ms, enabled, sealed,
-                    created_at, updated_at
-             FROM stoa.tools ORDER BY name, id LIMIT 50",
-            &[],
-        )
+        .query(select_tools!("ORDER BY name, id LIMIT 50"), &[])
         .await?;
     all(&rows, read)
 }
@@ -79,12 +86,11 @@ pub async fn page(
     }
     let rows = connection
         .query(
-            "SELECT id, name, description, parameters, method, writes, timeout_ms, enabled, sealed,
-                    created_at, updated_at
-             FROM stoa.tools
-             WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
-             ORDER BY created_at DESC, id DESC
-             LIMIT $3",
+            select_tools!(
+                "WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2)
+                 ORDER BY created_at DESC, id DESC
+                 LIMIT $3"
+            ),
             &[
                 (&request.after_time(), Type::TIMESTAMPTZ),
                 (&request.after_id(), Type::UUID),
@@ -105,9 +111,7 @@ pub async fn find(
     }
     let rows = connection
         .query(
-            "SELECT id, name, description, parameters, method, writes, timeout_ms, enabled, sealed,
-                    created_at, updated_at
-             FROM stoa.tools WHERE id = $1",
+            select_tools!("WHERE id = $1"),
             &[(&id.as_uuid(), Type::UUID)],
         )
         .await?;

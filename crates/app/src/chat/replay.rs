@@ -24,7 +24,7 @@ const LOOK_FOR_WRITER: Duration = Duration::from_secs(2);
 /// How often whoever follows a row tells its writer that somebody listens: well within the time after
 /// which a writer gives up.
 const TELL_WRITER: Duration = Duration::from_secs(4);
-/// An answer not saved for so long has lost its writer, which saves at least every two seconds.
+/// An answer without a sign of life for so long has lost its writer, which gives one in a quarter of it.
 pub const STALE_AFTER: Duration = Duration::from_secs(20);
 
 /// A stored answer as a live one that has ended.

@@ -1,43 +1,22 @@
-//! A database that has the schema before this one serves conversations. In the crate, since only
-//! here can a connection be told that it has found the older one.
-
-use std::sync::Arc;
+//! A database that has the schema before this one serves conversations.
 
 use stoa_domain::token::SessionToken;
-use stoa_domain::{Clock, FinishReason, InstanceId, MessageId, Random, SessionId};
-use stoa_outbound::{AddressPolicy, Outbound};
-use tokio_util::task::TaskTracker;
+use stoa_domain::{Clock, FinishReason, MessageId, Random, SessionId};
 
 use super::*;
-use crate::provision::ManagedCluster;
+use crate::PooledConnection;
+use crate::behind::behind;
 use crate::sessions::{self, NewSession};
-use crate::{ClientDatabases, PoolSettings, PooledConnection, Target};
 
 const ALL: PageRequest = PageRequest {
     limit: 50,
     after: None,
 };
 
-/// A connection to a database without what came with the third version.
-async fn behind() -> (PooledConnection, SessionId, TokenHash) {
-    let url = std::env::var("STOA_TEST_DATABASE_URL")
-        .expect("these tests need a PostgreSQL: run them by `scripts/with-postgres`");
+/// A conversation in a database without what came with the third version.
+async fn conversation() -> (PooledConnection, SessionId, TokenHash) {
+    let (connection, instance) = behind().await;
     let (clock, random) = (Clock::system(), Random::system());
-    let outbound = Outbound::new(AddressPolicy::loopback());
-    let instance = InstanceId::generate(&clock, &random);
-    let cluster = ManagedCluster::new(&url, outbound.clone(), TaskTracker::new()).unwrap();
-    let target = Target {
-        instance,
-        generation: 1,
-        address: Arc::new(cluster.create(instance, &random).await.unwrap()),
-    };
-    let databases = ClientDatabases::new(outbound, PoolSettings::default(), TaskTracker::new());
-    let mut connection = databases.checkout(&target).await.unwrap();
-    let without = "ALTER TABLE stoa.chat_messages DROP COLUMN steps, DROP COLUMN cost_micros;
-         DROP TABLE stoa.tool_calls, stoa.tools, stoa.mcp_servers, stoa.budgets;";
-    connection.run_script(without).await.unwrap();
-    connection.set_schema_version(2);
-
     let token = SessionToken::issue(instance, &random);
     let session = NewSession {
         id: SessionId::generate(&clock, &random),
@@ -95,7 +74,7 @@ async fn turn(
 
 #[tokio::test]
 async fn conversations_go_on_without_steps_and_costs() {
-    let (connection, session, token) = behind().await;
+    let (connection, session, token) = conversation().await;
     turn(&connection, session, &token, "q1").await;
     let (answer, start) = turn(&connection, session, &token, "q2").await;
     let TurnStart::New { history, .. } = start else {
@@ -133,7 +112,7 @@ async fn conversations_go_on_without_steps_and_costs() {
 #[tokio::test]
 async fn there_are_no_servers_of_tools_before_there_is_a_table_for_them() {
     use crate::mcp_servers::{self, McpServerSettings};
-    let (connection, ..) = behind().await;
+    let (connection, ..) = conversation().await;
     assert_eq!(mcp_servers::list(&connection).await.unwrap(), []);
     assert_eq!(mcp_servers::in_use(&connection).await.unwrap(), []);
     let (clock, random) = (Clock::system(), Random::system());

@@ -345,9 +345,3 @@ fn removal(console: &ClientConsole, shown: &Shown) -> Removal {
         back: format!("{}/{}", home(console), shown.stored.id),
     }
 }
-
-impl From<ApiConfigurationError> for PageError {
-    fn from(error: ApiConfigurationError) -> Self {
-        Problem::from(error).into()
-    }
-}
