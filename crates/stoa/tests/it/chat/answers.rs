@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stoa_fake_ai::{Behaviour, FakeAi};
 
 use crate::support::{
-    Conversation, Server, StreamEvent, TestInstance, expect, read_stream, said, whole,
+    Conversation, Server, StreamEvent, TestInstance, expect, model_at, read_stream, said, whole,
 };
 
 const RETURNS: &str =
