@@ -76,7 +76,7 @@ pub async fn create(
     session: &NewSession,
 ) -> Result<(), ClientDbError> {
     connection
-        .execute(
+        .execute_often(
             "INSERT INTO stoa.chat_sessions
                 (id, token_hash, end_user_id, status, locale, page_url, created_at, last_message_at)
              VALUES ($1, $2, $3, 'open', $4, $5, $6, $6)",
@@ -99,7 +99,7 @@ pub async fn find(
     id: SessionId,
 ) -> Result<Option<Session>, ClientDbError> {
     let rows = connection
-        .query(
+        .query_often(
             "SELECT s.id, s.status, s.end_user_id, u.external_id, u.name, s.assigned_to, s.locale,
                     s.page_url, s.title, s.created_at, s.last_message_at, s.closed_at
              FROM stoa.chat_sessions s
@@ -118,7 +118,7 @@ pub async fn find_by_token(
     token_hash: &TokenHash,
 ) -> Result<Option<Session>, ClientDbError> {
     let rows = connection
-        .query(
+        .query_often(
             "SELECT s.id, s.status, s.end_user_id, u.external_id, u.name, s.assigned_to, s.locale,
                     s.page_url, s.title, s.created_at, s.last_message_at, s.closed_at
              FROM stoa.chat_sessions s

@@ -158,7 +158,7 @@ pub async fn find_by_token(
          WHERE m.id = $1 AND s.token_hash = $2"
     );
     let rows = connection
-        .query(
+        .query_often(
             FIND.on(connection),
             &[
                 (&id.as_uuid(), Type::UUID),
@@ -196,7 +196,7 @@ async fn listed(
     request: &PageRequest,
 ) -> Result<Page<Message>, ClientDbError> {
     let rows = connection
-        .query(
+        .query_often(
             statement.on(connection),
             &[
                 (&session.as_uuid(), Type::UUID),

@@ -148,11 +148,11 @@ async fn a_generated_configuration_is_a_whole_deployment_in_the_clients_own_data
     assert_eq!(
         needs_key,
         [
-            (&json!("Passages"), &json!(false)),
-            (&json!("Fake"), &json!(true))
+            (&json!("Fake"), &json!(true)),
+            (&json!("Passages"), &json!(false))
         ]
     );
-    let path = format!("/api-configurations/{}", models[1]["id"].as_str().unwrap());
+    let path = format!("/api-configurations/{}", models[0]["id"].as_str().unwrap());
     let tested = after.client(&client.key, Method::POST, &format!("{path}/test"));
     let tested: Value = tested.send().await.unwrap().json().await.unwrap();
     assert_eq!(tested["error"]["code"], "key_needed", "{tested}");

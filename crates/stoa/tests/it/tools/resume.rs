@@ -18,9 +18,10 @@ async fn a_finished_answer_replays_as_it_was_from_any_event_on() {
         for (place, event) in live.iter().enumerate() {
             let Some(id) = &event.id else { continue };
             let rest = read_stream(talk.chat.on(server).resume(message, id).await, |_| false).await;
-            let expected = &live[place + 1..];
+            // Whoever asks for what comes after the end is told the end again.
+            let (seen, expected) = live.split_at((place + 1).min(live.len() - 1));
             assert_eq!(kinds(&rest), kinds(expected), "after {id}");
-            let whole = [&live[..=place], rest.as_slice()].concat();
+            let whole = [seen, rest.as_slice()].concat();
             assert_eq!(
                 told_to_the_visitor(&whole),
                 told_to_the_visitor(&live),
