@@ -191,7 +191,7 @@ impl ClientConnection {
         .await
     }
 
-    /// The rows of a statement of every turn, which is planned once where that can be kept.
+    /// The rows of a statement that is made again and again, which is planned once where that can be kept.
     pub(crate) async fn query_often(
         &self,
         sql: &'static str,
@@ -214,7 +214,7 @@ impl ClientConnection {
         }
     }
 
-    /// How many rows a statement of every turn changed.
+    /// How many rows such a statement changed.
     pub(crate) async fn execute_often(
         &self,
         sql: &'static str,
