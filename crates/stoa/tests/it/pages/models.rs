@@ -4,109 +4,81 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stoa_fake_ai::{Behaviour, FakeAi};
 
-use super::{demoted_to_agent, signed_in_client};
-use crate::support::{Browser, Page, Server, TestInstance};
+use super::{Desk, signed_in_client};
+use crate::support::{Page, TestInstance};
 
 const PATH: &str = "/console/acme/models";
 const KEY: &str = "sk-model-0123456789abcdef";
 
-/// A console with somebody in it, and a provider.
-struct Desk {
-    server: Server,
-    client: TestInstance,
-    browser: Browser,
-    form_token: String,
+/// A console with the list of models open, and a provider for them.
+struct Models {
+    desk: Desk,
     fake: FakeAi,
-    base_url: String,
 }
 
-impl Desk {
-    async fn set_up() -> Self {
-        let (server, fake) = (Server::start().await, FakeAi::start().await.unwrap());
-        let client = TestInstance::create(&server, "Acme").await;
-        let mut browser = signed_in_client(&server, &client).await;
-        let page = browser.open(&server, PATH).await;
+impl Models {
+    async fn new() -> Self {
+        let mut desk = Desk::new(PATH).await;
+        let page = desk.open(PATH).await;
         assert!(page.html.contains("Nobody answers yet"), "{}", page.html);
-        Self {
-            form_token: page.field("form_token"),
-            base_url: fake.base_url(),
-            fake,
-            server,
-            client,
-            browser,
-        }
-    }
-
-    async fn open(&mut self, path: &str) -> Page {
-        self.browser.open(&self.server, path).await
-    }
-
-    async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let mut fields = fields.to_vec();
-        fields.push(("form_token", &self.form_token));
-        self.browser.submit(&self.server, path, &fields).await
+        let fake = FakeAi::start().await.unwrap();
+        Self { desk, fake }
     }
 
     /// Sends the form of a configuration at the provider, with some fields different.
     async fn fill_in(&mut self, path: &str, different: &[(&str, &str)]) -> Page {
-        let base_url = self.base_url.clone();
-        let usual = [
-            ("name", "First choice"),
-            ("provider", "openai_compatible"),
-            ("model", "fake"),
-            ("api_key", ""),
-            ("base_url", &base_url),
-            ("priority", "0"),
-            ("enabled", "on"),
-            ("max_output_tokens", ""),
-            ("temperature", ""),
-            ("embedding_model", ""),
-            ("input_price", ""),
-            ("output_price", ""),
-        ];
-        let is_usual = |name: &str| !different.iter().any(|(other, _)| *other == name);
-        let usual = usual.into_iter().filter(|(name, _)| is_usual(name));
-        let fields: Vec<_> = usual.chain(different.iter().copied()).collect();
-        self.send(path, &fields).await
+        let base_url = self.fake.base_url();
+        let fields = filled_in(&base_url, different);
+        self.desk.send(path, &fields).await
     }
 
     /// The same with the box unticked, which a browser then does not send.
     async fn fill_in_off(&mut self, path: &str, different: &[(&str, &str)]) -> Page {
-        let fields = [
-            different,
-            &[("provider", "openai_compatible"), ("model", "fake")],
-        ]
-        .concat();
-        let base_url = self.base_url.clone();
-        let fields = [&fields[..], &[("base_url", &base_url)]].concat();
-        self.send(path, &fields).await
+        let base_url = self.fake.base_url();
+        let mut fields = filled_in(&base_url, different);
+        fields.retain(|(name, _)| *name != "enabled");
+        self.desk.send(path, &fields).await
     }
 
     /// Adds a configuration by the form, and gives its page's path.
     async fn add(&mut self, different: &[(&str, &str)]) -> String {
-        let added = self.fill_in(&format!("{PATH}/new"), different).await;
-        assert_eq!(added.status, 303, "{}", added.html);
-        let path = added.location.strip_suffix("?done=added");
-        path.expect("a way to the model").to_owned()
+        let base_url = self.fake.base_url();
+        let fields = filled_in(&base_url, different);
+        self.desk.add(&format!("{PATH}/new"), &fields).await
     }
 
     /// The configurations as the client API lists them.
     async fn stored(&self) -> Vec<Value> {
-        let listed = self
-            .server
-            .client(&self.client.key, Method::GET, "/api-configurations")
-            .send()
-            .await
-            .unwrap();
-        let listed: Value = listed.json().await.unwrap();
+        let listed = self.desk.stored("/api-configurations").await;
         listed["data"].as_array().expect("a list").clone()
     }
 }
 
+/// The fields of a configuration at this address, with some of them different.
+fn filled_in<'a>(base_url: &'a str, different: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let usual = [
+        ("name", "First choice"),
+        ("provider", "openai_compatible"),
+        ("model", "fake"),
+        ("api_key", ""),
+        ("base_url", base_url),
+        ("priority", "0"),
+        ("enabled", "on"),
+        ("max_output_tokens", ""),
+        ("temperature", ""),
+        ("embedding_model", ""),
+        ("input_price", ""),
+        ("output_price", ""),
+    ];
+    let is_usual = |name: &str| !different.iter().any(|(other, _)| *other == name);
+    let usual = usual.into_iter().filter(|(name, _)| is_usual(name));
+    usual.chain(different.iter().copied()).collect()
+}
+
 #[tokio::test]
 async fn a_model_is_added_tested_changed_and_removed() {
-    let mut desk = Desk::set_up().await;
-    let blank = desk.open(&format!("{PATH}/new")).await;
+    let mut models = Models::new().await;
+    let blank = models.desk.open(&format!("{PATH}/new")).await;
     assert!(
         blank
             .html
@@ -114,8 +86,8 @@ async fn a_model_is_added_tested_changed_and_removed() {
         "models are proposed: {}",
         blank.html
     );
-    let path = desk.add(&[("api_key", KEY)]).await;
-    let page = desk.open(&format!("{path}?done=added")).await;
+    let path = models.add(&[("api_key", KEY)]).await;
+    let page = models.desk.open(&format!("{path}?done=added")).await;
     for shown in [
         "Added.",
         "ends …cdef",
@@ -126,10 +98,10 @@ async fn a_model_is_added_tested_changed_and_removed() {
     }
     assert!(!page.html.contains("sk-model"), "{}", page.html);
 
-    let tested = desk.send(&format!("{path}/test"), &[]).await;
+    let tested = models.desk.send(&format!("{path}/test"), &[]).await;
     assert_eq!(tested.status, 200);
     assert!(tested.html.contains("fake answered in"), "{}", tested.html);
-    let active = desk.open("/console/acme").await;
+    let active = models.desk.open("/console/acme").await;
     assert!(
         active.html.contains("Active"),
         "the first that works opens the chat"
@@ -143,12 +115,12 @@ async fn a_model_is_added_tested_changed_and_removed() {
         ("input_price", "0.15"),
         ("output_price", "0.6"),
     ];
-    let saved = desk.fill_in(&path, &changed).await;
+    let saved = models.fill_in(&path, &changed).await;
     assert_eq!(
         (saved.status, saved.location),
         (303, format!("{path}?done=saved"))
     );
-    let stored = desk.stored().await;
+    let stored = models.stored().await;
     let settings = |name: &str| stored[0][name].clone();
     assert_eq!(settings("key_hint"), "cdef");
     assert_eq!(
@@ -159,7 +131,7 @@ async fn a_model_is_added_tested_changed_and_removed() {
         (settings("input_price"), settings("output_price")),
         (json!(0.15), json!(0.6))
     );
-    let list = desk.open(PATH).await;
+    let list = models.desk.open(PATH).await;
     for shown in [
         "Cheap &#38; good",
         "0.15",
@@ -171,30 +143,42 @@ async fn a_model_is_added_tested_changed_and_removed() {
     }
 
     let forgotten = [("forget_key", "on")];
-    assert_eq!(desk.fill_in(&path, &forgotten).await.status, 303);
-    assert_eq!(desk.stored().await[0]["key_hint"], Value::Null);
+    assert_eq!(models.fill_in(&path, &forgotten).await.status, 303);
+    assert_eq!(models.stored().await[0]["key_hint"], Value::Null);
 
     let removal = format!("{path}/remove");
     assert!(
-        desk.open(&removal)
+        models
+            .desk
+            .open(&removal)
             .await
             .html
             .contains("Remove First choice?")
     );
-    assert_eq!(desk.send(&removal, &[("name", "first")]).await.status, 422);
-    assert_eq!(desk.stored().await.len(), 1, "nothing was removed");
-    let removed = desk.send(&removal, &[("name", "First choice")]).await;
+    assert_eq!(
+        models
+            .desk
+            .send(&removal, &[("name", "first")])
+            .await
+            .status,
+        422
+    );
+    assert_eq!(models.stored().await.len(), 1, "nothing was removed");
+    let removed = models
+        .desk
+        .send(&removal, &[("name", "First choice")])
+        .await;
     assert_eq!(
         (removed.status, removed.location),
         (303, format!("{PATH}?done=removed"))
     );
-    assert!(desk.stored().await.is_empty());
-    assert_eq!(desk.open(&path).await.status, 404);
+    assert!(models.stored().await.is_empty());
+    assert_eq!(models.desk.open(&path).await.status, 404);
 }
 
 #[tokio::test]
 async fn what_is_wrong_is_said_at_its_field_and_a_key_does_not_come_back() {
-    let mut desk = Desk::set_up().await;
+    let mut models = Models::new().await;
     let wrong = [
         ("name", " "),
         ("api_key", KEY),
@@ -203,7 +187,7 @@ async fn what_is_wrong_is_said_at_its_field_and_a_key_does_not_come_back() {
         ("input_price", "0,15"),
         ("model", "typed <b>"),
     ];
-    let refused = desk.fill_in(&format!("{PATH}/new"), &wrong).await;
+    let refused = models.fill_in(&format!("{PATH}/new"), &wrong).await;
     assert_eq!(refused.status, 422);
     for field in ["temperature", "priority", "input_price"] {
         let said = format!(r#"id="{field}-error""#);
@@ -219,15 +203,15 @@ async fn what_is_wrong_is_said_at_its_field_and_a_key_does_not_come_back() {
     assert!(!refused.html.contains("sk-model"), "{}", refused.html);
 
     let keyless = [("provider", "openai"), ("base_url", ""), ("model", "")];
-    let refused = desk.fill_in(&format!("{PATH}/new"), &keyless).await;
+    let refused = models.fill_in(&format!("{PATH}/new"), &keyless).await;
     for said in ["this provider needs a key", "name of the model"] {
         assert!(refused.html.contains(said), "{said}: {}", refused.html);
     }
-    assert!(desk.stored().await.is_empty());
+    assert!(models.stored().await.is_empty());
 
-    let path = desk.add(&[("api_key", KEY)]).await;
+    let path = models.add(&[("api_key", KEY)]).await;
     let elsewhere = [("base_url", "https://elsewhere.example/v1")];
-    let refused = desk.fill_in(&path, &elsewhere).await;
+    let refused = models.fill_in(&path, &elsewhere).await;
     assert_eq!(refused.status, 422);
     assert!(
         refused.html.contains(r#"id="api_key-error""#),
@@ -235,43 +219,49 @@ async fn what_is_wrong_is_said_at_its_field_and_a_key_does_not_come_back() {
         refused.html
     );
     assert_eq!(
-        desk.stored().await[0]["base_url"],
-        Value::from(desk.base_url.clone())
+        models.stored().await[0]["base_url"],
+        Value::from(models.fake.base_url())
     );
-    let unknown = desk.send(&path, &[("name", "x"), ("surprise", "y")]).await;
+    let unknown = models
+        .desk
+        .send(&path, &[("name", "x"), ("surprise", "y")])
+        .await;
     assert_eq!(unknown.status, 422);
 }
 
 #[tokio::test]
 async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
-    let mut desk = Desk::set_up().await;
+    let mut models = Models::new().await;
     let quotes = [
         ("name", "Quotes"),
         ("provider", "passages"),
         ("model", ""),
         ("base_url", ""),
     ];
-    let quotes = desk.add(&quotes).await;
-    desk.send(&format!("{quotes}/test"), &[]).await;
-    desk.add(&[("name", "Second"), ("priority", "1")]).await;
-    let first = desk.add(&[("name", "First"), ("api_key", KEY)]).await;
-    desk.add(&[("name", "Unused"), ("priority", "2")]).await;
-    let stored = desk.stored().await;
+    let quotes = models.add(&quotes).await;
+    models.desk.send(&format!("{quotes}/test"), &[]).await;
+    models.add(&[("name", "Second"), ("priority", "1")]).await;
+    let first = models.add(&[("name", "First"), ("api_key", KEY)]).await;
+    models.add(&[("name", "Unused"), ("priority", "2")]).await;
+    let stored = models.stored().await;
     let unused = stored.last().unwrap()["id"].as_str().unwrap().to_owned();
     let fields = [("name", "Unused"), ("priority", "2")];
-    let off = desk.fill_in_off(&format!("{PATH}/{unused}"), &fields).await;
+    let off = models
+        .fill_in_off(&format!("{PATH}/{unused}"), &fields)
+        .await;
     assert_eq!(off.status, 303, "{}", off.html);
 
-    desk.fake
+    models
+        .fake
         .set_behaviour(Behaviour::parse("error=401").unwrap());
-    let tested = desk.send(&format!("{first}/test"), &[]).await;
+    let tested = models.desk.send(&format!("{first}/test"), &[]).await;
     assert!(
         tested.html.contains("Failed") && tested.html.contains("bad_key"),
         "{}",
         tested.html
     );
 
-    let list = desk.open(PATH).await;
+    let list = models.desk.open(PATH).await;
     let place = |name: &str| list.html.find(&format!(">{name}</a>")).expect(name);
     assert!(place("First") < place("Quotes") && place("Quotes") < place("Second"));
     for shown in [
@@ -283,7 +273,7 @@ async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
     ] {
         assert!(list.html.contains(shown), "{shown}: {}", list.html);
     }
-    let blank = desk.open(&format!("{PATH}/new")).await;
+    let blank = models.desk.open(&format!("{PATH}/new")).await;
     assert!(
         blank.html.contains(r#"name="priority" value="3""#),
         "what is added comes last: {}",
@@ -292,9 +282,10 @@ async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
 
     // What asks to be left alone is left alone, and the list says so.
     let limited = Behaviour::parse("error=429,retry_after=60").unwrap();
-    desk.fake.set_behaviour(limited);
-    let (session, token) = desk.client.session(&desk.server).await;
-    let asked = desk
+    models.fake.set_behaviour(limited);
+    let (session, token) = models.desk.client.session(&models.desk.server).await;
+    let asked = models
+        .desk
         .server
         .visitor(
             &token,
@@ -304,7 +295,7 @@ async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
         .header("accept", "application/json")
         .json(&json!({ "content": "Where is my parcel?" }));
     assert!(asked.send().await.unwrap().status().is_success());
-    let list = desk.open(PATH).await;
+    let list = models.desk.open(PATH).await;
     assert!(
         list.html.contains("Not asked for now (rate_limited)"),
         "{}",
@@ -314,9 +305,9 @@ async fn the_list_shows_the_order_what_is_known_and_what_is_not_asked() {
 
 #[tokio::test]
 async fn a_provider_is_asked_for_its_models_and_may_say_none() {
-    let mut desk = Desk::set_up().await;
-    let path = desk.add(&[("api_key", KEY)]).await;
-    let listed = desk.send(&format!("{path}/list"), &[]).await;
+    let mut models = Models::new().await;
+    let path = models.add(&[("api_key", KEY)]).await;
+    let listed = models.desk.send(&format!("{path}/list"), &[]).await;
     assert_eq!(listed.status, 200);
     assert!(
         listed.html.contains("The provider lists"),
@@ -330,8 +321,8 @@ async fn a_provider_is_asked_for_its_models_and_may_say_none() {
     );
     // Nobody listens there.
     let away = [("base_url", "http://127.0.0.1:1/v1"), ("api_key", KEY)];
-    assert_eq!(desk.fill_in(&path, &away).await.status, 303);
-    let refused = desk.send(&format!("{path}/list"), &[]).await;
+    assert_eq!(models.fill_in(&path, &away).await.status, 303);
+    let refused = models.desk.send(&format!("{path}/list"), &[]).await;
     assert_eq!(refused.status, 200);
     assert!(
         refused
@@ -345,17 +336,20 @@ async fn a_provider_is_asked_for_its_models_and_may_say_none() {
 
 #[tokio::test]
 async fn agents_look_and_another_clients_model_looks_like_none() {
-    let mut desk = Desk::set_up().await;
-    let path = desk.add(&[("api_key", KEY)]).await;
-    let before = desk.stored().await;
-    let theirs = TestInstance::create(&desk.server, "Theirs").await;
-    let mut browser = signed_in_client(&desk.server, &theirs).await;
+    let mut models = Models::new().await;
+    let path = models.add(&[("api_key", KEY)]).await;
+    let before = models.stored().await;
+    let theirs = TestInstance::create(&models.desk.server, "Theirs").await;
+    let mut browser = signed_in_client(&models.desk.server, &theirs).await;
     let home = "/console/theirs/models";
-    let token = browser.open(&desk.server, home).await.field("form_token");
+    let token = browser
+        .open(&models.desk.server, home)
+        .await
+        .field("form_token");
     let id = path.rsplit('/').next().unwrap();
     for rest in ["", "/remove"] {
         let page = browser
-            .open(&desk.server, &format!("{home}/{id}{rest}"))
+            .open(&models.desk.server, &format!("{home}/{id}{rest}"))
             .await;
         assert_eq!(page.status, 404, "{rest}");
     }
@@ -368,22 +362,25 @@ async fn agents_look_and_another_clients_model_looks_like_none() {
         fields.push(("form_token", &token));
         let to = format!("{home}/{id}{rest}");
         assert_eq!(
-            browser.submit(&desk.server, &to, &fields).await.status,
+            browser
+                .submit(&models.desk.server, &to, &fields)
+                .await
+                .status,
             404,
             "{to}"
         );
     }
 
-    demoted_to_agent(&desk.server, &desk.client).await;
-    let list = desk.open(PATH).await;
+    models.desk.demote().await;
+    let list = models.desk.open(PATH).await;
     assert!(list.html.contains("First choice") && !list.html.contains("/models/new"));
-    let page = desk.open(&path).await;
+    let page = models.desk.open(&path).await;
     assert!(page.html.contains("you may look") && page.html.contains(" disabled>"));
     assert!(!page.html.contains("Test it now") && !page.html.contains("/remove"));
     for rest in ["", "/test", "/list", "/remove"] {
-        let refused = desk.fill_in(&format!("{path}{rest}"), &[]).await;
+        let refused = models.fill_in(&format!("{path}{rest}"), &[]).await;
         assert_eq!(refused.status, 403, "{rest}: {}", refused.html);
     }
-    assert_eq!(desk.open(&format!("{PATH}/new")).await.status, 403);
-    assert_eq!(desk.stored().await, before);
+    assert_eq!(models.desk.open(&format!("{PATH}/new")).await.status, 403);
+    assert_eq!(models.stored().await, before);
 }

@@ -20,7 +20,7 @@ use super::super::error::PageError;
 use super::super::form::{Fields, Form};
 use super::super::headers::{self, Nonce};
 use super::super::parts::Shell;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, carry_out};
 use super::removal::{Removal, RemovalFields};
 use super::{Done, Nothing, Section, shell};
 use crate::http::assets::Assets;
@@ -135,14 +135,10 @@ async fn create(
 ) -> Result<Response, PageError> {
     let caller = console.admin.caller();
     let (form, wanted) = ModelForm::read(fields, None)?;
-    let added = match wanted {
-        Ok(Wanted { provider, changes }) => {
-            let added = api_configurations::add(&app, caller, provider, changes).await;
-            added.map_err(Problem::from)
-        }
-        Err(problem) => Err(problem),
-    };
-    match added {
+    let added = carry_out(wanted, |Wanted { provider, changes }| {
+        api_configurations::add(&app, caller, provider, changes)
+    });
+    match added.await {
         Ok(shown) => {
             let model = format!("{}/{}?done=added", home(&console), shown.stored.id);
             Ok(Redirect::to(&model).into_response())
@@ -174,14 +170,11 @@ async fn save(
     let caller = console.admin.caller();
     let shown = api_configurations::find(&app, caller, id).await?;
     let (form, wanted) = ModelForm::read(fields, Some(&shown))?;
-    let changed = match wanted {
-        Ok(Wanted { changes, .. }) => {
-            let changed = api_configurations::change(&app, caller, id, changes).await;
-            changed.map_err(in_the_forms_words)
-        }
-        Err(problem) => Err(problem),
-    };
-    let Err(problem) = changed else {
+    let changed = carry_out(wanted, async |Wanted { changes, .. }| {
+        let changed = api_configurations::change(&app, caller, id, changes).await;
+        changed.map_err(in_the_forms_words)
+    });
+    let Err(problem) = changed.await else {
         let model = format!("{}/{id}?done=saved", home(&console));
         return Ok(Redirect::to(&model).into_response());
     };
