@@ -260,6 +260,7 @@ impl Asking<'_> {
             earlier: earlier.to_vec(),
             latest: latest.to_vec(),
             known: Known::default(),
+            rounds: 0,
             has_passages: true,
             context: request.context.clone(),
             sampling: Sampling {

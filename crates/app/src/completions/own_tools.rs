@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use stoa_ai::{ToolCall, ToolChoice, ToolResult};
+use stoa_ai::{ToolCall, ToolResult};
 use stoa_domain::ToolCallId;
 use stoa_tools::Outcome;
 
 use crate::App;
 use crate::budgets::Spender;
 use crate::chat::calling::outcome::{self, Bounds};
-use crate::chat::calling::{self, AT_ONCE, Allowance, Examined, MOST_CALLS, MOST_ROUNDS};
+use crate::chat::calling::{self, AT_ONCE, Allowance, Examined, MOST_CALLS};
 use crate::chat::opening::{Inquiry, NotOpened, Opened, Opener, Origin};
 use crate::chat::step;
 use crate::contents::Contents;
@@ -32,7 +32,6 @@ pub(super) struct OwnTools {
     /// What the next model is asked: it grows by what was called and what came of it.
     inquiry: Inquiry,
     allowance: Allowance,
-    called: usize,
     /// What was called so far, as it is told.
     steps: Vec<step::Call>,
 }
@@ -48,7 +47,6 @@ impl OwnTools {
             contents,
             inquiry,
             allowance: Allowance::default(),
-            called: 0,
             steps: Vec::new(),
         }
     }
@@ -71,11 +69,7 @@ impl OwnTools {
     /// Makes the calls of a round that said these words, after so many bytes of all text.
     pub(super) async fn make(&mut self, app: &App, words: String, calls: Vec<ToolCall>, at: usize) {
         let returned = self.outcomes(app, &calls, at).await;
-        self.called += 1;
         self.inquiry.go_on_after(words, calls, returned);
-        if self.called == MOST_ROUNDS {
-            self.inquiry.offer.choice = ToolChoice::None;
-        }
     }
 
     /// Asks for what comes after them.

@@ -3,6 +3,7 @@
 use stoa_ai::{Message, Tool, ToolCall, ToolChoice, ToolResult};
 use stoa_client_db::messages::Known;
 
+use crate::chat::calling::MOST_ROUNDS;
 use crate::chat::prompt::ToolRules;
 
 /// What is asked, and what is known beside the documents.
@@ -14,6 +15,8 @@ pub(crate) struct Inquiry {
     pub(crate) earlier: Vec<Message>,
     /// The question and what follows it, which every prompt has.
     pub(crate) latest: Vec<Message>,
+    /// How many rounds of the instance's own tools there were.
+    pub(crate) rounds: usize,
     /// What is known of the conversation.
     pub(crate) known: Known,
     /// Whether there may be passages to look for.
@@ -47,7 +50,8 @@ impl Offer {
 }
 
 impl Inquiry {
-    /// What a model said, what it called and what came of that belong to what the next is asked.
+    /// What a model said, what it called and what came of that belong to what the next is asked. After
+    /// the last round it may call nothing more.
     pub(crate) fn go_on_after(
         &mut self,
         content: String,
@@ -57,6 +61,10 @@ impl Inquiry {
         self.latest.push(Message::Called { content, calls });
         self.latest
             .extend(returned.into_iter().map(Message::Returned));
+        self.rounds += 1;
+        if self.rounds == MOST_ROUNDS {
+            self.offer.choice = ToolChoice::None;
+        }
     }
 
     /// Whether the answer may come from tools: from those on offer, or from those that were called.

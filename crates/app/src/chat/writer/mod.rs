@@ -114,6 +114,7 @@ impl Writer {
             latest: vec![turns::said(MessageRole::User, turn.question.clone())],
             question: turn.question,
             known: turn.known,
+            rounds: 0,
             has_passages: turn.has_passages,
             context: String::new(),
             sampling: Sampling::default(),

@@ -4,14 +4,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use stoa_ai::{AnswerEvent, Ending, ToolCall, ToolChoice};
+use stoa_ai::{AnswerEvent, Ending, ToolCall};
 use stoa_domain::FinishReason;
 
 use super::attend::Attendance;
 use super::calls::Calls;
 use super::{Ended, LONGEST_ANSWER, Writer};
 use crate::budgets::PaidStream;
-use crate::chat::calling::MOST_ROUNDS;
 use crate::chat::error::{opening_failure, visitor_failure};
 use crate::chat::opening::{Inquiry, NotOpened, Origin};
 use crate::chat::took::Took;
@@ -25,7 +24,6 @@ pub(super) struct Rounds<'a> {
     inquiry: Cow<'a, Inquiry>,
     origin: Origin,
     calls: Calls<'a>,
-    called: usize,
     took: Took,
     first_token: Option<Duration>,
 }
@@ -44,7 +42,6 @@ impl<'a> Rounds<'a> {
             attendance: Attendance::new(writer, &origin.sources),
             inquiry: Cow::Borrowed(&writer.inquiry),
             calls: Calls::new(writer),
-            called: 0,
             took: Took::default(),
             first_token: None,
             writer,
@@ -73,12 +70,8 @@ impl<'a> Rounds<'a> {
             // Most answers call nothing, and keep no room for it.
             let returned = Box::pin(self.calls.make(&mut self.attendance, &said.calls)).await;
             let returned = returned.map_err(Ended::from)?;
-            self.called += 1;
             let inquiry = self.inquiry.to_mut();
             inquiry.go_on_after(said.text, said.calls, returned);
-            if self.called == MOST_ROUNDS {
-                inquiry.offer.choice = ToolChoice::None;
-            }
             stream = Box::pin(self.go_on()).await?;
         }
     }
